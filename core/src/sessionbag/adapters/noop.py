@@ -1,0 +1,59 @@
+"""`Noop`, the adapter that keeps nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from sessionbag.adapters.base import AbstractAdapter, AdapterOptions
+from sessionbag.handler import check_ttl
+from sessionbag.options import option
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from sessionbag.handler import Stored
+
+
+class Noop(AbstractAdapter):
+    """Keeps nothing: every call succeeds and every read is empty.
+
+    For applications that must run without sessions, and as the smallest adapter there is.
+    """
+
+    evicts = True
+    connection: object = None
+
+    @property
+    def ttl(self) -> int:
+        """The lifetime in seconds that a record would have if it were kept: 8600 unless ``lifetime`` says otherwise."""
+        return 8600
+
+    def open(self, save_path: str, session_name: str) -> bool:  # noqa: ARG002
+        """Do nothing."""
+        return True
+
+    def close(self) -> bool:
+        """Do nothing."""
+        return True
+
+    def read(self, key: str, ttl: int | None = None) -> Stored | None:
+        """Find nothing."""
+        self.get_prefixed_name(key)
+        if ttl is not None:
+            check_ttl(ttl)
+
+    def write(self, key: str, data: bytes, ttl: int, *, expected: bytes | None) -> bytes | None:  # noqa: ARG002
+        """Keep nothing, and give the version that keeping it would have given."""
+        self.get_prefixed_name(key)
+        check_ttl(ttl)
+        return self.version_of(data)
+
+    def destroy(self, key: str, *, expected: bytes | None = None) -> bool:  # noqa: ARG002
+        """Remove nothing, and say yes as the reference does."""
+        self.get_prefixed_name(key)
+        return True
+
+    def gc(self, max_lifetime: int, *, budget: float | None = None) -> int:  # noqa: ARG002
+        """Find nothing to remove."""
+        return 0

@@ -1,0 +1,79 @@
+"""The options of a session: what `Manager` accepts and every flow goes by."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import ClassVar, Final, Literal
+
+from sessionbag.errors import ConfigurationError, InvalidSessionName
+from sessionbag.options import OptionSet, option, whole_seconds
+
+Concurrency = Literal["merge", "strict", "lock", "readonly"]
+"""What happens when two requests use one session at the same time."""
+
+_NAME: Final = re.compile(r"(?![0-9]+\Z)[A-Za-z0-9_-]+")
+
+
+def check_name(name: str) -> str:
+    """Return the session name, which is also the cookie's.
+
+    Raises `InvalidSessionName` unless it is of ASCII letters, digits, ``_`` and ``-``, and not of digits alone.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise InvalidSessionName(
+            f"{name!r} is no session name. Use letters, digits, '_' and '-', not digits alone, as in 'session'"
+        )
+    return name
+
+
+def _not_negative(seconds: float) -> float:
+    if seconds < 0:
+        raise ValueError("give a number of seconds of at least 0")
+    return seconds
+
+
+def _grace(seconds: int | timedelta) -> int | None:
+    return 0 if seconds == 0 else whole_seconds(seconds)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class SessionOptions(OptionSet):
+    """The options of a session; durations are in seconds."""
+
+    OWNER: ClassVar[str] = "a session"
+
+    name: str = option("session", doc="the session's and the cookie's name", convert=check_name)
+    lifetime: int | timedelta = option(3600, doc="idle lifetime, in seconds", convert=whole_seconds)
+    absolute_lifetime: int | timedelta | None = option(
+        86400, doc="lifetime from creation, in seconds; None for none", convert=whole_seconds
+    )
+    rotate_every: int | timedelta | None = option(
+        None, doc="seconds after which the id changes by itself; None for never", convert=whole_seconds
+    )
+    rotation_grace: int | timedelta = option(
+        60, doc="seconds for which the former id goes on working after a rotation", convert=_grace
+    )
+    unique_id: str = option("", doc="prefixes the keys of the data, as unique_id#key")
+    concurrency: Concurrency = option("merge", doc="what happens when two requests use one session at the same time")
+    lock_wait: float = option(10, doc="seconds to wait for the lock at most", convert=_not_negative)
+    lock_lease: int | timedelta = option(30, doc="seconds after which a holder loses the lock", convert=whole_seconds)
+    serializer: object = option("msgpack", doc="the serializer: a name or an instance")
+    cipher: object = option(None, doc="the cipher: a name or an instance; None stores plain data")
+    cipher_options: Mapping[str, object] = option({}, doc="the cipher's options", secret=True)
+    hash_ids: bool = option(True, doc="store records under the SHA-256 of the id, never under the id itself")
+    enabled: bool = option(True, doc="False switches sessions off: nothing is stored")
+
+    def __post_init__(self) -> None:
+        """Check each option, then the options against each other.
+
+        Raises `ConfigurationError`.
+        """
+        super().__post_init__()
+        if self.rotation_grace > self.lifetime:  # type: ignore[operator]  # both are whole seconds by now
+            raise ConfigurationError(
+                f"rotation_grace ({self.rotation_grace} s) is longer than lifetime ({self.lifetime} s). "
+                "Give a grace that fits into the idle lifetime"
+            )
