@@ -1,5 +1,3 @@
-"""The version of this distribution: read by the build, shown as ``sessionbag.__version__``."""
+"""The version of this distribution: read by the build."""
 
-from typing import Final
-
-__version__: Final = "0.1.0"
+__version__ = "0.1.0"

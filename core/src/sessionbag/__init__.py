@@ -1,0 +1,1 @@
+"""Web sessions on the server."""
