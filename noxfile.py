@@ -1,0 +1,88 @@
+"""The sessions of the workspace. ``python3 dev.py NAME`` runs one; the default Python is the one that runs dev.py."""
+
+import logging
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "virtualenv"
+nox.options.download_python = "never"
+nox.options.reuse_venv = "yes"
+nox.options.error_on_missing_interpreters = False
+nox.options.sessions = ["tests"]
+
+DIST = Path("dist")
+DISTRIBUTIONS = [Path("core"), *sorted(path.parent for path in Path().glob("plugins/*/pyproject.toml"))]
+WORKSPACE = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(nox.project.load_toml("core/pyproject.toml"))
+DEFAULT_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def install(session: nox.Session, *arguments: str) -> None:
+    """Install the built wheels, with what they depend on and with what the arguments name, into the session's Python.
+
+    One call installs all wheels, because no index has them. A second one replaces the wheels of a former run, which
+    have the same versions.
+    """
+    wheels = [str(wheel) for wheel in sorted(DIST.glob("*.whl"))]
+    session.install(*wheels, *arguments)
+    session.install("--force-reinstall", "--no-deps", *wheels)
+
+
+def group(name: str) -> tuple[str, ...]:
+    """Return the requirements of a dependency group of the workspace."""
+    return nox.project.dependency_groups(WORKSPACE, name)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build an sdist and a wheel of each distribution into dist/, and check them."""
+    session.install(*group("build"))
+    shutil.rmtree(DIST, ignore_errors=True)
+    for distribution in DISTRIBUTIONS:
+        session.run("python", "-m", "build", "--no-isolation", f"--outdir={DIST}", str(distribution), silent=True)
+    session.run("twine", "check", "--strict", *map(str, sorted(DIST.iterdir())), silent=True)
+
+
+@nox.session(requires=["build"])
+def shop(session: nox.Session) -> None:
+    """Start the example shop, on the wheels; ``-- --once`` drives it and reports."""
+    install(session, "--requirement", "examples/shop/requirements.txt")
+    session.chdir("examples/shop")
+    session.run("python", "-m", "shop", *session.posargs)
+
+
+@nox.session(requires=["build"])
+def tests(session: nox.Session) -> None:
+    """Test the installed wheels with the default Python."""
+    install(session, *group("test"))
+    session.run("pytest", *(session.posargs or ["--cov", "--cov-report=term:skip-covered"]))
+    # Pytest's summary is to be the last line, so what nox says of a success is left out.
+    logging.getLogger("nox").setLevel(logging.WARNING)
+
+
+@nox.session(requires=["build"], python=[version for version in PYTHONS if version != DEFAULT_PYTHON])
+def pythons(session: nox.Session) -> None:
+    """Test the installed wheels with each other supported Python that this machine has."""
+    install(session, *group("test"))
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(requires=["build"])
+def soak(session: nox.Session) -> None:
+    """Run the tests that have longer settings, with these."""
+    install(session, *group("test"))
+    longer = {"SESSIONBAG_SOAK": "1", "SESSIONBAG_KILLS": "500"}
+    session.run("pytest", "-m", "soak", *session.posargs, env=longer)
+
+
+@nox.session(requires=["build"])
+def lint(session: nox.Session) -> None:
+    """Check style, format and types."""
+    install(session, *group("lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    sources = [str(distribution / "src") for distribution in DISTRIBUTIONS]
+    session.run("mypy", *sources, "dev.py", "noxfile.py")
