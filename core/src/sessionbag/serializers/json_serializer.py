@@ -1,0 +1,102 @@
+"""`JsonSerializer`: JSON, for data that people or other programs want to read."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final, NoReturn, cast
+from uuid import UUID
+
+from sessionbag.errors import CorruptRecord
+from sessionbag.serializers.mends import mend
+from sessionbag.serializers.plain import Kinds, is_plain, refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_TABLE: Final[dict[type, str]] = {
+    tuple: "Store list(value)",
+    set: "Store sorted(value)",
+    frozenset: "Store sorted(value)",
+    bytes: "Store its base64 text",
+    datetime: "Store value.isoformat()",
+    date: "Store value.isoformat()",
+    time: "Store value.isoformat()",
+    timedelta: "Store value.total_seconds()",
+    Decimal: "Store str(value)",
+    UUID: "Store str(value)",
+}
+
+
+def _mend(value: object) -> str:
+    if type(value) in _VALUES:
+        return "Write str(key)"
+    if type(value) in _TABLE:
+        return f"{_TABLE[type(value)]}, or use the msgpack serializer"
+    return mend(value)
+
+
+def _flaw(value: object) -> str:
+    if type(value) is float and not math.isfinite(value):
+        return "is not a finite number, which JSON cannot say. Store None or text, or use the msgpack serializer"
+    if type(value) in {str, int}:
+        try:
+            str(value).encode()
+        except UnicodeEncodeError:
+            return "holds a lone surrogate, which is no text. Clean the text first"
+        except ValueError:
+            return "has more digits than Python reads back from text. Use the msgpack serializer"
+    return ""
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("beyond the range of a float")
+    return number
+
+
+_VALUES: Final = frozenset({type(None), bool, int, float, str, list, dict})
+_KINDS: Final = Kinds(_VALUES, frozenset({str}), _mend, _flaw)
+_ATOMS: Final = _KINDS.atoms
+_encode: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+_decode: Final = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite).decode
+
+
+class JsonSerializer:
+    """Keeps None, bool, int, finite float, str, list and dict with str keys, and refuses everything else.
+
+    Nothing is turned into something similar: a tuple is no list and the key 1 is no ``"1"``.
+    """
+
+    name: str = "json"
+    bare: bool = False
+
+    def dumps(self, value: Mapping[str, object]) -> bytes:
+        """See `Serializer.dumps`."""
+        try:
+            data = _encode(value).encode()
+        except Exception as error:  # noqa: BLE001  # whatever it is, the search below says it better
+            raise refusal(value, _KINDS, error) from None
+        # The encoder takes subclasses, tuples and keys that are numbers for what they resemble.
+        if type(value) is not dict or not is_plain(value, _KINDS, _ATOMS):
+            raise refusal(value, _KINDS)
+        return data
+
+    def loads(self, data: bytes) -> dict[str, object]:
+        """See `Serializer.loads`."""
+        try:
+            value = _decode(data.decode())
+            if b"\\u" in data:
+                _encode(value).encode()  # an escaped lone surrogate would only be found at the next save
+        except Exception as error:  # noqa: BLE001  # anything can come of foreign bytes
+            raise CorruptRecord(f"the record does not decode as JSON: {type(error).__name__}") from None
+        if type(value) is not dict or not is_plain(value, _KINDS, _ATOMS):
+            raise CorruptRecord("the record is JSON but holds no session")
+        return cast("dict[str, object]", value)

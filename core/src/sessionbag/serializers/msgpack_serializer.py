@@ -1,0 +1,288 @@
+"""`MsgpackSerializer`: MessagePack with extension types for the plain values that MessagePack lacks.
+
+Extension types (code: payload)::
+
+    1  a mark, the first element of an array: b"t" the rest is a tuple, b"s" a set, b"f" a frozenset
+    2  int beyond 64 bits: two's complement, big-endian
+    3  datetime: ISO 8601, with a trailing "f" where ``fold`` is 1
+    4  date: ISO 8601
+    5  time: ISO 8601, with a trailing "f" where ``fold`` is 1
+    6  timedelta: days, seconds and microseconds as big-endian 32-bit integers
+    7  Decimal: its text
+    8  UUID: its 16 bytes
+
+Tuples and sets are marked arrays and not extension values with a payload of their own: so the C code descends into them
+by itself, in both directions, with one bound on the depth and one buffer.
+"""
+
+from __future__ import annotations
+
+import struct
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final, cast
+from uuid import UUID
+
+from msgpack import ExtType, Packer, unpackb  # type: ignore[import-untyped]  # it comes without types
+
+from sessionbag.errors import CorruptRecord
+from sessionbag.serializers.mends import mend
+from sessionbag.serializers.plain import MAX_DEPTH, Kinds, is_plain, refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_MARK, _INT, _DATETIME, _DATE, _TIME, _TIMEDELTA, _DECIMAL, _UUID = range(1, 9)
+_TUPLE: Final = ExtType(_MARK, b"t")
+_SET: Final = ExtType(_MARK, b"s")
+_FROZENSET: Final = ExtType(_MARK, b"f")
+_MARKED: Final[dict[type, ExtType]] = {tuple: _TUPLE, set: _SET, frozenset: _FROZENSET}
+
+_TEXT: Final = frozenset({str})
+_DELTA: Final = struct.Struct(">iii")
+
+# Bytes of the format that begin a container, and those that begin a binary or extension value.
+_HEADS: Final = bytes([*range(0x80, 0xA0), *range(0xDC, 0xE0)])
+_RARE: Final = bytes([*range(0xC4, 0xCA), *range(0xD4, 0xD9)])
+_COMMON: Final = bytes(set(range(256)) - set(_RARE))
+_HARMLESS: Final = bytes(set(range(256)) - set(_RARE) - set(_HEADS))
+
+_SPARE: Final = 32
+_LARGE: Final = 1 << 18
+
+
+def _iso(value: datetime | time) -> bytes:
+    """Write date and time with the offset. ``fold`` only matters, and is only kept, where there is no offset."""
+    if value.tzinfo is None:
+        return f"{value.isoformat()}{'f' * value.fold}".encode()
+    if value.utcoffset() is None:
+        raise ValueError("has an offset that depends on a date. Store a datetime instead")
+    return value.isoformat().encode()
+
+
+def _integer(value: int) -> bytes:
+    return value.to_bytes(value.bit_length() // 8 + 1, signed=True)
+
+
+def _delta(value: timedelta) -> bytes:
+    return _DELTA.pack(value.days, value.seconds, value.microseconds)
+
+
+# Any: each function takes the type that it stands under.
+_PAYLOADS: Final[dict[type, tuple[int, Callable[[Any], bytes]]]] = {
+    int: (_INT, _integer),
+    datetime: (_DATETIME, _iso),
+    date: (_DATE, lambda value: value.isoformat().encode()),
+    time: (_TIME, _iso),
+    timedelta: (_TIMEDELTA, _delta),
+    # upper: the letters of a Decimal's text follow the context of the thread otherwise.
+    Decimal: (_DECIMAL, lambda value: str(value).upper().encode()),
+    UUID: (_UUID, lambda value: value.bytes),
+}
+
+
+def _extension(value: object) -> ExtType:
+    """Return a value that is no container as an extension value; anything unknown is a KeyError."""
+    code, payload = _PAYLOADS[type(value)]
+    return ExtType(code, payload(value))
+
+
+class _Encoder:
+    """A packer, and the function that it asks about what it does not know.
+
+    Not reentrant: whoever takes one from the pool has it alone until it is given back.
+    """
+
+    __slots__ = ("_inner", "extras", "pack")
+
+    def __init__(self) -> None:
+        self.pack: Final = Packer(default=self._default, strict_types=True).pack
+        self._inner: Final = Packer(default=_extension, strict_types=True, buf_size=1024).pack
+        self.extras = 0
+        """How many of the `_RARE` bytes in the output are ours."""
+
+    def _default(self, value: object) -> object:
+        kind = type(value)
+        if kind is tuple:
+            self.extras += 1
+            return [_TUPLE, *cast("tuple[object, ...]", value)]
+        if kind is set or kind is frozenset:
+            return self._sorted(value, 1)
+        extension = _extension(value)
+        self.extras += 1 + len(extension.data.translate(None, _COMMON))
+        return extension
+
+    def _sorted(self, value: object, depth: int) -> object:
+        """Return an element of a set as the packer shall write it, the elements of sets in the order of their bytes."""
+        mark = _MARKED.get(type(value))
+        if mark is None:
+            return value
+        if depth > MAX_DEPTH:
+            raise ValueError("nested too deep")
+        self.extras += 1
+        elements = [self._sorted(element, depth + 1) for element in cast("frozenset[object]", value)]
+        if mark is not _TUPLE:
+            elements.sort(key=self._inner)
+        return [mark, *elements]
+
+
+# Encoders that nobody uses now. A list gives and takes atomically, so that neither threads, nor a finalizer or a
+# tzinfo that runs in the middle of `dumps` and encodes something itself, ever share one.
+_pool: Final[list[_Encoder]] = []
+
+
+class _Marks:
+    """The hooks for data with tuples and sets; ``open`` counts the marks that no array has claimed yet."""
+
+    __slots__ = ("open",)
+
+    def __init__(self) -> None:
+        self.open = 0
+
+    def extension(self, code: int, payload: bytes) -> object:
+        if code != _MARK:
+            return _value(code, payload)
+        self.open += 1
+        return _BUILDERS[payload]
+
+    def array(self, items: list[object]) -> object:
+        if not items or type(items[0]) is not _Builder:
+            return items
+        self.open -= 1
+        return items[0].build(items[1:])
+
+
+class _Builder:
+    """Stands for a mark while the array that it belongs to is read."""
+
+    __slots__ = ("build",)
+
+    def __init__(self, build: Callable[[list[object]], object]) -> None:
+        self.build: Final = build
+
+
+_BUILDERS: Final = {b"t": _Builder(tuple), b"s": _Builder(set), b"f": _Builder(frozenset)}
+
+
+def _read_iso(kind: type[datetime | time], payload: bytes) -> datetime | time:
+    text = payload.decode()
+    if text.endswith("f"):
+        return kind.fromisoformat(text[:-1]).replace(fold=1)
+    return kind.fromisoformat(text)
+
+
+def _read_delta(payload: bytes) -> timedelta:
+    days, seconds, microseconds = _DELTA.unpack(payload)
+    return timedelta(days, seconds, microseconds)
+
+
+def _read_decimal(payload: bytes) -> Decimal:
+    text = payload.decode()
+    value = Decimal(text)
+    # A thread may have told decimal not to raise; then nonsense would come back as NaN.
+    if value.is_nan() and "NAN" not in text:
+        raise ValueError("no decimal number")
+    return value
+
+
+_READERS: Final[dict[int, Callable[[bytes], object]]] = {
+    _INT: lambda payload: int.from_bytes(payload, signed=True),
+    _DATETIME: lambda payload: _read_iso(datetime, payload),
+    _DATE: lambda payload: date.fromisoformat(payload.decode()),
+    _TIME: lambda payload: _read_iso(time, payload),
+    _TIMEDELTA: _read_delta,
+    _DECIMAL: _read_decimal,
+    _UUID: lambda payload: UUID(bytes=payload),
+}
+
+
+def _value(code: int, payload: bytes) -> object:
+    """Read an extension value; an unknown code is a KeyError."""
+    return _READERS[code](payload)
+
+
+def _flaw(value: object) -> str:
+    if type(value) is str:
+        return "" if _encodable(value) else "holds a lone surrogate, which is no text. Store it as bytes"
+    if type(value) in {datetime, time}:
+        try:
+            _extension(value)
+        except ValueError as error:
+            return str(error)
+        except Exception:  # noqa: BLE001  # a tzinfo is foreign code
+            return "has a tzinfo that fails. Store it in UTC"
+    return ""
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+_VALUES: Final = frozenset({type(None), bool, float, str, bytes, dict, list, *_MARKED, *_PAYLOADS})
+_KINDS: Final = Kinds(_VALUES, _VALUES - {dict, list, set}, mend, _flaw)
+_ATOMS: Final = _KINDS.atoms
+
+
+class MsgpackSerializer:
+    """Keeps Python's plain values: each comes back as exactly what it was.
+
+    These are None, bool, int of any size, float, str, bytes, list, tuple, dict, set, frozenset, datetime, date, time,
+    timedelta, Decimal and UUID.
+
+    A key of a mapping is any of these that can be one (of the session itself: a str). An aware datetime comes back as
+    the same instant with the same offset, and no longer knows the rules of its zone. Subclasses and everything else
+    are refused.
+    """
+
+    name: str = "msgpack"
+    bare: bool = False
+
+    def dumps(self, value: Mapping[str, object]) -> bytes:
+        """See `Serializer.dumps`."""
+        try:
+            encoder = _pool.pop()
+            encoder.extras = 0
+        except IndexError:
+            encoder = _Encoder()
+        try:
+            data: bytes = encoder.pack(value)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the search below says it better
+            raise refusal(value, _KINDS, error) from None
+        # The packer writes bytearray, memoryview, ExtType and Timestamp without asking us, and bounds the depth at ten
+        # times what we allow. All of them leave certain bytes in the output. Only when there are more of these than we
+        # account for, which text and numbers may cause as well, the value is looked through.
+        marks = data.translate(None, _HARMLESS)
+        doubtful = len(marks) > MAX_DEPTH or len(marks.translate(None, _HEADS)) != encoder.extras
+        if (doubtful and not is_plain(value, _KINDS, _ATOMS)) or not _is_session(value):
+            raise refusal(value, _KINDS)
+        if len(data) < _LARGE and len(_pool) < _SPARE:
+            _pool.append(encoder)
+        return data
+
+    def loads(self, data: bytes) -> dict[str, object]:
+        """See `Serializer.loads`."""
+        try:
+            # A mark is an extension value of one byte, and the only thing that needs a look at each array.
+            value = _load_marked(data) if b"\xd4" in data else unpackb(data, strict_map_key=False, ext_hook=_value)
+        except Exception as error:  # noqa: BLE001  # anything can come of foreign bytes
+            raise CorruptRecord(f"the record does not decode as msgpack: {type(error).__name__}") from None
+        doubtful = len(data.translate(None, _HARMLESS)) > MAX_DEPTH
+        if not _is_session(value) or (doubtful and not is_plain(value, _KINDS, _ATOMS)):
+            raise CorruptRecord("the record is msgpack but holds no session")
+        return cast("dict[str, object]", value)
+
+
+def _load_marked(data: bytes) -> object:
+    marks = _Marks()
+    value = unpackb(data, strict_map_key=False, ext_hook=marks.extension, list_hook=marks.array)
+    if marks.open:
+        raise ValueError("a mark outside an array")
+    return value
+
+
+def _is_session(value: object) -> bool:
+    return type(value) is dict and _TEXT.issuperset(map(type, value))

@@ -1,0 +1,181 @@
+"""What may be stored: a quick check of whole values, and the search for the first one that may not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from sessionbag.errors import SerializationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+MAX_DEPTH: Final = 100
+"""Containers within containers, the session itself included: deep enough for data, and safe for any recursion."""
+
+_CONTAINERS: Final = frozenset({dict, list, tuple, set, frozenset})
+_TEXT: Final = frozenset({str})
+_SHOWN: Final = 60
+
+
+class Kinds(NamedTuple):
+    """What one serializer keeps."""
+
+    values: frozenset[type]
+    """The exact types; a subclass would come back as another type."""
+
+    keys: frozenset[type]
+    """The exact types of the keys of mappings."""
+
+    mends: Callable[[object], str]
+    """Says in a sentence what to store instead of a value of another type."""
+
+    flaw: Callable[[object], str]
+    """Says what is wrong with a value of a kept type, or ``""``: "is not a finite number. Store None instead"."""
+
+    @property
+    def atoms(self) -> frozenset[type]:
+        """The types that contain nothing."""
+        return self.values - _CONTAINERS
+
+
+def is_plain(root: object, kinds: Kinds, atoms: frozenset[type]) -> bool:
+    """Say whether a value consists of the exact types of ``kinds`` and is nested `MAX_DEPTH` levels deep at most.
+
+    ``atoms`` is ``kinds.atoms``. For values that were encoded or decoded just now, so that there are no cycles.
+    """
+    level = [root]
+    for _ in range(MAX_DEPTH):
+        below: list[object] = []
+        for container in level:
+            if not _look_into(container, kinds, atoms, below):
+                return False
+        if not below:
+            return True
+        level = below
+    return False
+
+
+def _look_into(container: object, kinds: Kinds, atoms: frozenset[type], below: list[object]) -> bool:
+    """Check the members of one container by type, and add the containers among them to ``below``."""
+    members: object = container
+    if type(container) is dict:
+        members = container.values()
+        if not _TEXT.issuperset(map(type, container)):
+            if not kinds.keys.issuperset(map(type, container)):
+                return False
+            below += [key for key in container if type(key) in _CONTAINERS]
+    if atoms.issuperset(map(type, members)):  # type: ignore[call-overload]  # only containers get here
+        return True
+    below += [member for member in members if type(member) in _CONTAINERS]  # type: ignore[attr-defined]  # the same
+    return kinds.values.issuperset(map(type, members))  # type: ignore[call-overload]  # the same
+
+
+class _Place(NamedTuple):
+    """Where a value stands: the way to it is the chain of its parents."""
+
+    value: object
+    parent: _Place | None
+    step: str
+    depth: int
+    is_key: bool = False
+
+
+def refusal(root: object, kinds: Kinds, error: Exception | None = None) -> SerializationError:
+    """Return the error for a value that was not encoded: it names the first culprit in the order of the data.
+
+    ``error`` is what the encoder raised. It is not chained, because its message may show data.
+    """
+    if isinstance(error, MemoryError):
+        return SerializationError("the session is too large to be encoded. Store less in it")
+    return _first_culprit(root, kinds) or SerializationError(
+        "the session was changed by another thread while it was encoded. Give each thread a session of its own"
+    )
+
+
+def _first_culprit(root: object, kinds: Kinds) -> SerializationError | None:
+    if type(root) is not dict:
+        return SerializationError(f"the data of a session is a dict, not a {_name(root)}. Give a dict")
+    stack = [_Place(root, None, "", 1)]
+    seen: dict[int, int] = {}
+    while stack:
+        place = stack.pop()
+        reason = _reason(place, kinds)
+        if reason:
+            path = _path(place)
+            return SerializationError(f"{_shorten(path) or 'the session'} {reason}", path=path)
+        if type(place.value) in _CONTAINERS and seen.get(id(place.value), 0) < place.depth:
+            seen[id(place.value)] = place.depth
+            stack.extend(reversed(list(_inside(place))))
+    return None
+
+
+def _reason(place: _Place, kinds: Kinds) -> str:
+    value = place.value
+    if place.parent is not None and place.parent.parent is None and place.is_key and type(value) is not str:
+        return f"has a key of type {_name(value)}, and the session's own keys are str. Write str(key)"
+    if place.is_key and type(value) not in kinds.keys:
+        return f"has a key of type {_name(value)}, which cannot be stored. {kinds.mends(value)}"
+    if type(value) not in kinds.values:
+        return f"is of type {_name(value)}, which cannot be stored. {kinds.mends(value)}"
+    if type(value) in _CONTAINERS:
+        return _nesting(place)
+    return kinds.flaw(value)
+
+
+def _nesting(place: _Place) -> str:
+    above = place.parent
+    while above is not None:
+        if above.value is place.value:
+            return "contains itself. Store a copy without the reference to itself"
+        above = above.parent
+    if place.depth > MAX_DEPTH:
+        return f"is nested more than {MAX_DEPTH} levels deep. Store it flatter"
+    return ""
+
+
+def _inside(place: _Place) -> Iterator[_Place]:
+    """Yield the members of a container, each key before its value."""
+    value, depth = place.value, place.depth + 1
+    if isinstance(value, dict):
+        for key, member in list(value.items()):
+            step = _step(key)
+            yield _Place(key, place, step, depth, is_key=True)
+            yield _Place(member, place, step, depth)
+    elif isinstance(value, (set, frozenset)):
+        yield from (_Place(member, place, "{}", depth) for member in list(value))
+    elif isinstance(value, (list, tuple)):
+        yield from (_Place(member, place, f"[{index}]", depth) for index, member in enumerate(list(value)))
+
+
+def _step(key: object) -> str:
+    """Write one key as it would be written in Python; a foreign object's own repr is not asked."""
+    if type(key) is str:
+        if key.isidentifier():
+            return f".{key}"
+        return f"[{key[:_SHOWN]!r}]"
+    if type(key) in {int, bool, float, bytes, type(None)}:
+        return f"[{_short(key)}]"
+    return f"[<{_name(key)}>]"
+
+
+def _short(key: object) -> str:
+    if type(key) is int and key.bit_length() > _SHOWN:
+        return f"<int of {key.bit_length()} bits>"
+    return repr(key[:_SHOWN] if isinstance(key, bytes) else key)
+
+
+def _path(place: _Place) -> str:
+    steps = []
+    above: _Place | None = place
+    while above is not None:
+        steps.append(above.step)
+        above = above.parent
+    return "".join(reversed(steps)).removeprefix(".")
+
+
+def _shorten(path: str) -> str:
+    return path if len(path) <= 2 * _SHOWN else f"{path[:_SHOWN]}...{path[-_SHOWN:]}"
+
+
+def _name(value: object) -> str:
+    return type(value).__qualname__
