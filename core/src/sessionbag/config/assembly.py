@@ -1,0 +1,183 @@
+"""From a configuration to the parts that managers are made of, with every contradiction refused on the way."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
+
+from sessionbag.adapters import Noop
+from sessionbag.config.schema import FactoryOptions, default_of
+from sessionbag.errors import ConfigurationError, StoreUnavailable
+from sessionbag.factory import AdapterFactory, CipherFactory, PluginFactory, SerializerFactory, check_handler, require
+from sessionbag.handler import LockingHandler
+from sessionbag.hooks import HookCaller
+from sessionbag.options import build, whole_seconds
+from sessionbag.record import Codec
+
+if TYPE_CHECKING:
+    from sessionbag.cookies import CookiePolicy
+    from sessionbag.factory.adapters import Prepared
+    from sessionbag.handler import SessionHandler
+    from sessionbag.record import Cipher
+    from sessionbag.serializers import Serializer
+
+_GRACE: Final = 60
+
+
+class Parts(NamedTuple):
+    """What a factory hands to its managers."""
+
+    options: FactoryOptions
+    codec: Codec
+    handler: SessionHandler
+    hooks: HookCaller | None
+
+
+def assemble(given: Mapping[str, object]) -> Parts:
+    """Check a configuration, make its parts and open the handler.
+
+    With ``enabled=False`` no adapter is looked for. Raises `ConfigurationError` and its kinds, and `StoreUnavailable`.
+    """
+    options = build(FactoryOptions, _with_fitting_grace(given))
+    prefer = cast("Mapping[str, str]", options.prefer)
+    cast("CookiePolicy", options.cookie).bind(options.name)
+    hooks = _hooks(options, prefer)
+    serializer = SerializerFactory(prefer=prefer).new_instance(options.serializer)
+    options = _fit_serializer(options, given, serializer)
+    codec = Codec(serializer, _cipher(options, prefer))
+    if not options.enabled:
+        return Parts(options, codec, Noop(), hooks)
+    adapter = _adapter(options, prefer, hooks)
+    options = _agree_on_lifetime(options, given, adapter.lifetime)
+    handler = adapter.make()
+    if options.concurrency == "lock":
+        require(handler, LockingHandler, 'concurrency="lock"')
+    if serializer.bare and hasattr(handler, "bare"):
+        handler.bare = True
+    _open(handler, adapter.save_path, options.name)
+    return Parts(options, codec, handler, hooks)
+
+
+class _Adapter(NamedTuple):
+    """The adapter before it is opened: made already, or ready to be made."""
+
+    handler: SessionHandler | None
+    prepared: Prepared | None
+    options: object
+
+    def make(self) -> SessionHandler:
+        return self.handler if self.prepared is None else self.prepared.make()  # type: ignore[return-value]  # one is there
+
+    @property
+    def save_path(self) -> str:
+        path = getattr(self.options, "save_path", None)
+        return "" if path is None else str(path)
+
+    @property
+    def lifetime(self) -> int | timedelta | None:
+        """The lifetime that was given to the adapter, or None."""
+        if self.prepared is not None:
+            return cast("int | timedelta | None", self.prepared.given.get("lifetime"))
+        return _changed_lifetime(self.options)
+
+
+def _changed_lifetime(options: object) -> int | timedelta | None:
+    """Return the lifetime in the options of a handler that was made elsewhere, where it is not the default."""
+    lifetime = getattr(options, "lifetime", None)
+    if not dataclasses.is_dataclass(options) or not isinstance(lifetime, (int, timedelta)):
+        return None
+    field = next(field for field in dataclasses.fields(options) if field.name == "lifetime")
+    return None if default_of(field) == lifetime else lifetime
+
+
+def _adapter(options: FactoryOptions, prefer: Mapping[str, str], hooks: HookCaller | None) -> _Adapter:
+    adapter = options.adapter
+    if adapter is None:
+        raise ConfigurationError("no adapter is given. Name one, as in adapter='stream', or give a URL")
+    if isinstance(adapter, (str, type)):
+        supply = None if hooks is None else _Supply(hooks)
+        prepared = AdapterFactory(prefer=prefer).prepare(adapter, options.options, supply)
+        return _Adapter(None, prepared, prepared.options)
+    if options.options:
+        raise ConfigurationError(
+            f"the adapter is given as an object, which has its options already. Leave out: {', '.join(options.options)}"
+        )
+    return _Adapter(check_handler(adapter), None, getattr(adapter, "options", None))
+
+
+class _Supply:
+    """Asks the plugins for options of the adapter."""
+
+    def __init__(self, hooks: HookCaller) -> None:
+        self._hooks = hooks
+
+    def __call__(self, adapter: str, options: Mapping[str, object]) -> Mapping[str, object] | None:
+        supplied = self._hooks.first("adapter_options", adapter=adapter, options=options)
+        if supplied is None or isinstance(supplied, Mapping):
+            return supplied
+        raise ConfigurationError(
+            f"a plugin's adapter_options returned {type(supplied).__name__}. Return a mapping of options, or None"
+        )
+
+
+def _hooks(options: FactoryOptions, prefer: Mapping[str, str]) -> HookCaller | None:
+    if not options.plugins and not options.plugin_options:
+        return None
+    inner = cast("Mapping[str, Mapping[str, object]]", options.plugin_options)
+    return HookCaller(PluginFactory(prefer=prefer).new_instances(options.plugins, inner))
+
+
+def _cipher(options: FactoryOptions, prefer: Mapping[str, str]) -> Cipher | None:
+    if options.cipher is not None:
+        return CipherFactory(prefer=prefer).new_instance(options.cipher, options.cipher_options)
+    if options.cipher_options:
+        raise ConfigurationError("cipher_options are given, but no cipher. Name the cipher, or leave its options out")
+    return None
+
+
+def _fit_serializer(options: FactoryOptions, given: Mapping[str, object], serializer: Serializer) -> FactoryOptions:
+    """Refuse what needs a record's header when the serializer writes none; then there is no absolute lifetime."""
+    if not serializer.bare:
+        return options
+    wanted = [name for name in ("rotate_every", "cipher") if getattr(options, name) is not None]
+    if given.get("absolute_lifetime") is not None:
+        wanted.insert(0, "absolute_lifetime")
+    if wanted:
+        raise ConfigurationError(
+            f"the serializer {serializer.name!r} stores bare data, which has no place for: {', '.join(wanted)}. "
+            "Leave that out, or choose another serializer"
+        )
+    return dataclasses.replace(options, absolute_lifetime=None)
+
+
+def _agree_on_lifetime(
+    options: FactoryOptions, given: Mapping[str, object], of_adapter: int | timedelta | None
+) -> FactoryOptions:
+    """Let the lifetime that was given count, whichever of the two it is."""
+    seconds = whole_seconds(of_adapter)
+    if seconds is None or seconds == options.lifetime:
+        return options
+    if "lifetime" in given:
+        raise ConfigurationError(
+            f"lifetime is {options.lifetime} s, and in the adapter's options it is {seconds} s. Give it once"
+        )
+    grace = options.rotation_grace if "rotation_grace" in given else min(_GRACE, seconds)
+    return dataclasses.replace(options, lifetime=seconds, rotation_grace=grace)
+
+
+def _with_fitting_grace(given: Mapping[str, object]) -> Mapping[str, object]:
+    """Shorten the default grace to a lifetime that is shorter; a grace that was given is refused instead."""
+    lifetime = given.get("lifetime")
+    if "rotation_grace" in given or not isinstance(lifetime, (int, timedelta)) or isinstance(lifetime, bool):
+        return given
+    seconds = lifetime.total_seconds() if isinstance(lifetime, timedelta) else lifetime
+    return {**given, "rotation_grace": int(seconds)} if 0 < seconds < _GRACE else given
+
+
+def _open(handler: SessionHandler, save_path: str, name: str) -> None:
+    if not handler.open(save_path, name):
+        raise StoreUnavailable(
+            f"the adapter {type(handler).__qualname__} could not be opened. See what it logged, and check its options"
+        )

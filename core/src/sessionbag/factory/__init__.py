@@ -1,0 +1,15 @@
+"""Names to classes: adapters, serializers, ciphers and plugins, found through entry points."""
+
+from sessionbag.factory.adapters import AdapterFactory, check_handler, require
+from sessionbag.factory.parts import CipherFactory, PluginFactory, SerializerFactory
+from sessionbag.factory.registry import Available
+
+__all__ = [
+    "AdapterFactory",
+    "Available",
+    "CipherFactory",
+    "PluginFactory",
+    "SerializerFactory",
+    "check_handler",
+    "require",
+]

@@ -1,0 +1,280 @@
+"""`AdapterFactory`: from a name, a class or a URL to a session handler that keeps the handler spec."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
+
+from sessionbag.errors import (
+    AdapterAmbiguous,
+    AdapterIncompatible,
+    AdapterIncomplete,
+    AdapterLoadError,
+    AdapterNotFound,
+    CapabilityMissing,
+    ConfigurationError,
+)
+from sessionbag.factory.registry import (
+    Kind,
+    Registry,
+    check_given,
+    construct,
+    missing_members,
+    options_class,
+    read_given,
+)
+from sessionbag.handler import API_VERSION, SessionHandler
+from sessionbag.options import parse, query_of, redact, split_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sessionbag.factory.registry import Available, Found
+
+    Supply = Callable[[str, Mapping[str, object]], Mapping[str, object] | None]
+
+ACCEPTED: Final = range(API_VERSION, API_VERSION + 1)
+"""The versions of the handler spec that this core speaks."""
+
+_METHODS: Final = ("open", "close", "read", "write", "destroy", "gc")
+_MEMBERS: Final = ("api_version", "evicts", *_METHODS)
+
+_NOTHING: Final = object()
+
+_KIND: Final = Kind(
+    "adapter",
+    "sessionbag.adapters",
+    AdapterNotFound,
+    AdapterLoadError,
+    AdapterAmbiguous,
+    MappingProxyType(
+        {
+            "redis": "sessionbag-redis",
+            "rediss": "sessionbag-redis",
+            "redis+cluster": "sessionbag-redis",
+            "memcached": "sessionbag-memcached",
+            "libmemcached": "sessionbag-memcached",
+            "stream": "sessionbag-stream",
+        }
+    ),
+)
+
+
+class Prepared(NamedTuple):
+    """An adapter whose class is loaded and whose options are checked; nothing is made yet."""
+
+    name: str
+    cls: type[SessionHandler]
+    given: Mapping[str, object]
+    """The options that were given, by whatever way, without defaults."""
+    options: object
+    """The instance of the class' ``Options``, or None where it declares none."""
+
+    def make(self) -> SessionHandler:
+        """Make the handler; it is not opened.
+
+        Raises `AdapterIncomplete` and `AdapterIncompatible`, and what the adapter raises.
+        """
+        what = f"the adapter {self.name!r}"
+        return check_handler(construct(self.cls, self.options, what), what)
+
+
+class AdapterFactory:
+    """Makes session handlers by name.
+
+    A name is one that an installed distribution provides (entry-point group ``sessionbag.adapters``), one of
+    ``services`` or `register`, which count for this factory only and stand before the installed ones, or
+    ``module:Class``. ``prefer`` says which distribution wins a name that two provide: ``{"redis": "acme-redis"}``.
+
+    Only the adapter that is asked for is imported; discovery happens at the first need.
+    """
+
+    def __init__(self, services: Mapping[str, type] | None = None, *, prefer: Mapping[str, str] | None = None) -> None:
+        self._registry: Final = Registry(_KIND, services, prefer)
+
+    def register(self, name: str, cls: type[SessionHandler]) -> None:
+        """Add a name for this factory."""
+        self._registry.register(name, cls)
+
+    def available(self) -> list[Available]:
+        """Return every name with distribution, version and target, without importing any adapter."""
+        return self._registry.available()
+
+    def new_instance(self, name: str, options: Mapping[str, object] | None = None) -> SessionHandler:
+        """Make the handler of that name; a URL may stand for name and options. The handler is not opened.
+
+        Raises `AdapterNotFound`, `AdapterLoadError`, `AdapterAmbiguous`, `AdapterIncompatible` or `AdapterIncomplete`,
+        and `ConfigurationError` for an option that the adapter does not take.
+        """
+        return self.prepare(name, options or {}).make()
+
+    def load(self, config: Mapping[str, object]) -> SessionHandler:
+        """Make the handler of a configuration with the keys ``adapter`` and, if need be, ``options``.
+
+        Raises the same as `new_instance`.
+        """
+        unknown = sorted(str(key) for key in config if key not in {"adapter", "options"})
+        if unknown:
+            raise ConfigurationError(f"an adapter's configuration has no {unknown[0]!r}. It takes: adapter, options")
+        name, options = config.get("adapter"), config.get("options", {})
+        if not isinstance(name, str):
+            raise ConfigurationError("an adapter's configuration needs 'adapter', a name such as 'stream'")
+        return self.new_instance(name, check_options(options))
+
+    def get_class(self, name: str) -> type[SessionHandler]:
+        """Load the class of that name and check it against the handler spec.
+
+        Raises the same as `new_instance`, but for what concerns options.
+        """
+        return _checked(self._registry.resolve(name))
+
+    def prepare(
+        self, adapter: str | type[SessionHandler], options: Mapping[str, object], supply: Supply | None = None
+    ) -> Prepared:
+        """Load the class and check its options.
+
+        ``supply`` is asked for further options, which take precedence, with the adapter's name and what was given.
+        Options beside a URL add to it; the same option with two values is a `ConfigurationError`.
+        """
+        if not isinstance(adapter, str):
+            name, cls, given = f"{adapter.__module__}:{adapter.__qualname__}", _checked_class(adapter), dict(options)
+        elif "://" in adapter:
+            name, cls = self._class_of_url(adapter)
+            given = _merged(adapter, _options_of_url(cls, adapter), options)
+        else:
+            name, cls, given = adapter, self.get_class(adapter), dict(options)
+        supplied = supply(name, MappingProxyType(given)) if supply is not None else None
+        given.update(supplied or {})
+        return Prepared(name, cls, given, check_given(cls, given, f"the adapter {name!r}"))
+
+    def parse(self, adapter: str, texts: Mapping[str, str]) -> Mapping[str, object]:
+        """Read texts, such as those of environment variables, as options of the adapter of that name or URL.
+
+        Raises the same as `new_instance`.
+        """
+        name, cls = self._class_of_url(adapter) if "://" in adapter else (adapter, self.get_class(adapter))
+        return read_given(cls, texts, f"the adapter {name!r}")
+
+    def _class_of_url(self, url: str) -> tuple[str, type[SessionHandler]]:
+        scheme = split_url(url).scheme
+        try:
+            return scheme, self.get_class(scheme)
+        except AdapterNotFound as error:
+            raise AdapterNotFound(f"the URL {redact(url)}: {error}", name=scheme) from None
+
+
+def check_options(options: object) -> Mapping[str, object]:
+    """Return an adapter's options, or raise `ConfigurationError` when they are no mapping with names as keys."""
+    if isinstance(options, Mapping) and all(isinstance(key, str) for key in options):
+        return options
+    raise ConfigurationError(
+        f"an adapter's options are a mapping of names to values, not {type(options).__name__}. "
+        "Write them as options={'save_path': ...}"
+    )
+
+
+def check_handler(handler: object, what: str = "") -> SessionHandler:
+    """Return the handler when it has every member of the handler spec, in a version that this core speaks.
+
+    Raises `AdapterIncomplete` and `AdapterIncompatible`.
+    """
+    what = what or f"the object of {type(handler).__module__}.{type(handler).__qualname__} given as adapter"
+    missing = missing_members(handler, _MEMBERS)
+    if missing:
+        raise AdapterIncomplete(_incomplete(what, missing))
+    _check_version(cast("SessionHandler", handler).api_version, what, "")
+    _check_sync(handler, what)
+    return cast("SessionHandler", handler)
+
+
+def require(handler: SessionHandler, part: type[object], wanted: str) -> None:
+    """Raise `CapabilityMissing` unless the handler has the optional part, a Protocol such as `LockingHandler`."""
+    if not isinstance(handler, part):
+        raise CapabilityMissing(
+            f"{wanted} needs an adapter that is a {part.__name__}, and {type(handler).__qualname__} is not. "
+            "Choose another adapter, or leave the option out"
+        )
+
+
+def _checked(found: Found) -> type[SessionHandler]:
+    if not isinstance(found.target, type):
+        raise AdapterLoadError(
+            f"the adapter {found.name!r} from {found.origin} is no class. Name a class that is a SessionHandler",
+            name=found.name,
+        )
+    return _checked_class(found.target, f"the adapter {found.name!r} from {found.origin}", found.name)
+
+
+def _checked_class(cls: type, what: str = "", name: str = "") -> type[SessionHandler]:
+    """Check what can be seen before an instance is made; attributes may be set by the constructor."""
+    what = what or f"the class {cls.__module__}.{cls.__qualname__} given as adapter"
+    version = getattr(cls, "api_version", None)
+    if isinstance(version, int):
+        _check_version(version, what, name)
+    missing = missing_members(cls, _METHODS)
+    if missing:
+        raise AdapterIncomplete(_incomplete(what, missing), name=name)
+    _check_sync(cls, what)
+    return cast("type[SessionHandler]", cls)
+
+
+def _check_version(version: object, what: str, name: str) -> None:
+    if version in ACCEPTED:
+        return
+    spoken = f"{ACCEPTED.start}" if len(ACCEPTED) == 1 else f"{ACCEPTED.start} to {ACCEPTED.stop - 1}"
+    mend = "Upgrade sessionbag" if isinstance(version, int) and version > API_VERSION else "Upgrade the adapter"
+    raise AdapterIncompatible(
+        f"{what} is written for version {version!r} of the handler spec, and this sessionbag speaks version {spoken}. "
+        f"{mend}",
+        name=name,
+    )
+
+
+def _check_sync(handler: object, what: str) -> None:
+    if inspect.iscoroutinefunction(getattr(handler, "read", None)):
+        raise AdapterIncomplete(
+            f"{what} has async methods, and a SessionHandler has plain ones. Use it with the async factory"
+        )
+
+
+def _incomplete(what: str, missing: list[str]) -> str:
+    members = ", ".join(repr(name) for name in missing)
+    return f"{what} lacks {members} of the handler spec. Add what is missing, or derive from sessionbag.AbstractAdapter"
+
+
+def _options_of_url(cls: type[SessionHandler], url: str) -> dict[str, object]:
+    """Return the options that a URL gives: those that it changes from the default, and those that its query names."""
+    declared = options_class(cls)
+    query = query_of(split_url(url))
+    from_url: Callable[[str], object] | None = getattr(declared, "from_url", None)
+    if declared is None or from_url is None:
+        _refuse_place(url)
+        return dict(query) if declared is None else parse(declared, query)
+    made = from_url(url)
+    try:
+        defaults = declared()
+    except TypeError:  # an option without a default: then everything was given
+        defaults = None
+    return {
+        field.name: getattr(made, field.name)
+        for field in dataclasses.fields(declared)
+        if field.init and (field.name in query or getattr(made, field.name) != getattr(defaults, field.name, _NOTHING))
+    }
+
+
+def _refuse_place(url: str) -> None:
+    parts = split_url(url)
+    if parts.netloc or parts.path.strip("/"):
+        raise ConfigurationError(f"the URL {redact(url)} has a host or a path, which its adapter does not take")
+
+
+def _merged(url: str, given: Mapping[str, object], beside: Mapping[str, object]) -> dict[str, object]:
+    for name, value in beside.items():
+        if name in given and given[name] != value:
+            raise ConfigurationError(
+                f"the option {name!r} stands in the URL {redact(url)} and, with another value, in options. Give it once"
+            )
+    return {**given, **beside}
