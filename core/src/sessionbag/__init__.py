@@ -1,1 +1,124 @@
-"""Web sessions on the server."""
+"""Web sessions on the server, on any store.
+
+`ManagerFactory` is the application's object; it makes a `Manager`, the session, for each request. `Bag` is a part of a
+session. `sessionbag.wsgi` holds the middleware. For authors: `SessionHandler` is what a store's adapter has to do.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sessionbag._version import __version__
+from sessionbag.adapters import AbstractAdapter, AdapterOptions, Memory, Noop
+from sessionbag.bag import Bag, BagInterface
+from sessionbag.collection import Collection
+from sessionbag.config import ManagerFactory
+from sessionbag.cookies import CookiePolicy
+from sessionbag.current import current_session
+from sessionbag.errors import (
+    AdapterAmbiguous,
+    AdapterError,
+    AdapterIncompatible,
+    AdapterIncomplete,
+    AdapterLoadError,
+    AdapterNotFound,
+    CapabilityMissing,
+    ConfigurationError,
+    CorruptRecord,
+    HeadersAlreadySent,
+    InvalidSessionAdapter,
+    InvalidSessionId,
+    InvalidSessionName,
+    LockTimeout,
+    NoCurrentSession,
+    RecordUnreadable,
+    SerializationError,
+    SessionAlreadyStarted,
+    SessionConflict,
+    SessionError,
+    SessionGone,
+    SessionNotStarted,
+    SessionReadOnly,
+    SessionTooLarge,
+    StoreUnavailable,
+)
+from sessionbag.factory import AdapterFactory, CipherFactory, SerializerFactory
+from sessionbag.handler import API_VERSION, Entry, LockingHandler, ScanningHandler, SessionHandler, Stored
+from sessionbag.lifecycle import CookieChange, SessionOptions
+from sessionbag.manager import Manager, ManagerInterface, SessionInfo, SessionStatus
+from sessionbag.options import OptionSet, option
+from sessionbag.record import Cipher
+from sessionbag.serializers import JsonSerializer, MsgpackSerializer, Serializer
+
+if TYPE_CHECKING:
+    from sessionbag.hookspecs import hookimpl
+
+__all__ = [
+    "API_VERSION",
+    "AbstractAdapter",
+    "AdapterAmbiguous",
+    "AdapterError",
+    "AdapterFactory",
+    "AdapterIncompatible",
+    "AdapterIncomplete",
+    "AdapterLoadError",
+    "AdapterNotFound",
+    "AdapterOptions",
+    "Bag",
+    "BagInterface",
+    "CapabilityMissing",
+    "Cipher",
+    "CipherFactory",
+    "Collection",
+    "ConfigurationError",
+    "CookieChange",
+    "CookiePolicy",
+    "CorruptRecord",
+    "Entry",
+    "HeadersAlreadySent",
+    "InvalidSessionAdapter",
+    "InvalidSessionId",
+    "InvalidSessionName",
+    "JsonSerializer",
+    "LockTimeout",
+    "LockingHandler",
+    "Manager",
+    "ManagerFactory",
+    "ManagerInterface",
+    "Memory",
+    "MsgpackSerializer",
+    "NoCurrentSession",
+    "Noop",
+    "OptionSet",
+    "RecordUnreadable",
+    "ScanningHandler",
+    "SerializationError",
+    "Serializer",
+    "SerializerFactory",
+    "SessionAlreadyStarted",
+    "SessionConflict",
+    "SessionError",
+    "SessionGone",
+    "SessionHandler",
+    "SessionInfo",
+    "SessionNotStarted",
+    "SessionOptions",
+    "SessionReadOnly",
+    "SessionStatus",
+    "SessionTooLarge",
+    "Stored",
+    "StoreUnavailable",
+    "__version__",
+    "current_session",
+    "hookimpl",
+    "option",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import pluggy with the first use of ``hookimpl``, and not before."""
+    if name == "hookimpl":
+        from sessionbag.hookspecs import hookimpl  # noqa: PLC0415  # as the docstring says
+
+        return hookimpl
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import timedelta  # noqa: TC003  # the types of options are looked up at run time
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from sessionbag.errors import ConfigurationError
 from sessionbag.handler import API_VERSION, MARK_SIZE, check_key
 from sessionbag.options import OptionSet, option, whole_seconds
 
@@ -43,7 +44,15 @@ class AbstractAdapter(ABC):
     """The store's client, where the adapter has one."""
 
     def __init__(self, options: AdapterOptions | None = None) -> None:
-        """Take the options; nothing is connected before `open`."""
+        """Take the options; nothing is connected before `open`.
+
+        Raises `ConfigurationError` for anything but an instance of the class's own ``Options``.
+        """
+        if options is not None and not isinstance(options, self.Options):
+            raise ConfigurationError(
+                f"{type(self).__qualname__} takes an instance of its Options, not of {type(options).__qualname__}. "
+                f"Make it with {self.Options.__qualname__}.from_mapping(...)"
+            )
         self.options: Final = self.Options() if options is None else options
 
     @property

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
 import time
+import weakref
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, cast
 
 from sessionbag.adapters.base import AbstractAdapter, AdapterOptions
 from sessionbag.errors import SessionConflict, SessionGone, StoreUnavailable
@@ -14,7 +16,7 @@ from sessionbag.handler import Entry, Stored, check_ttl
 from sessionbag.options import option
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 
 class _Record(NamedTuple):
@@ -30,8 +32,7 @@ class _Lease(NamedTuple):
 
 def _positive(number: int) -> int:
     if number < 1:
-        msg = "give a number of at least 1"
-        raise ValueError(msg)
+        raise ValueError("give a number of at least 1")
     return number
 
 
@@ -53,11 +54,16 @@ class Memory(AbstractAdapter):
         """Begin empty. ``clock`` gives unix seconds; a test may move it."""
         super().__init__(options)
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock: threading.Lock
+        self._unlock()
         self._records: dict[str, _Record] = {}
         self._leases: dict[str, _Lease] = {}
+        _instances.add(self)
 
-    def open(self, save_path: str, session_name: str) -> bool:  # noqa: ARG002
+    def _unlock(self) -> None:
+        self._lock = threading.Lock()
+
+    def open(self, save_path: str, session_name: str) -> bool:  # noqa: ARG002  # nothing to open
         """Do nothing: a path is not needed."""
         return True
 
@@ -85,8 +91,8 @@ class Memory(AbstractAdapter):
         with self._lock:
             record = self._live(name)
             self._check(record, expected, creating=expected is None)
-            if record is None:
-                self._make_room()
+            if name not in self._records:
+                self._make_room(self._records)
             version = secrets.token_bytes(8)
             self._records[name] = _Record(bytes(data), version, deadline)
             return version
@@ -116,6 +122,8 @@ class Memory(AbstractAdapter):
             held = self._leases.get(name)
             if held is not None and held.deadline > self._clock():
                 return None
+            if held is None:
+                self._make_room(self._leases)
             lease = _Lease(secrets.token_bytes(16), deadline)
             self._leases[name] = lease
             return lease.token
@@ -154,22 +162,21 @@ class Memory(AbstractAdapter):
     def _check(record: _Record | None, expected: bytes | None, *, creating: bool) -> None:
         if creating:
             if record is not None:
-                msg = "the record is already there"
-                raise SessionConflict(msg)
+                raise SessionConflict("the record is already there. Read it, and replace its version")
         elif record is None:
-            msg = "the record is no longer there"
-            raise SessionGone(msg)
+            raise SessionGone("the record is no longer there: the session has ended. Begin a new one")
         elif record.version != expected:
-            msg = "the record was written meanwhile"
-            raise SessionConflict(msg)
+            raise SessionConflict("the record was written meanwhile. Read it, and replace its new version")
 
-    def _make_room(self) -> None:
+    def _make_room(self, held: Mapping[str, object]) -> None:
+        """Let expired entries go when there are as many as there may be, and refuse another one when that is no help."""
         limit = cast("Memory.Options", self.options).max_records
-        if len(self._records) >= limit:
+        if len(held) >= limit:
             self._sweep()
-        if len(self._records) >= limit:
-            msg = f"the memory adapter holds {limit} live records already. Raise max_records, or use a real store"
-            raise StoreUnavailable(msg)
+        if len(held) >= limit:
+            raise StoreUnavailable(
+                f"the memory adapter holds {limit} live records or locks already. Raise max_records, or use a real store"
+            )
 
     def _sweep(self) -> int:
         now = self._clock()
@@ -179,3 +186,16 @@ class Memory(AbstractAdapter):
         for name in [name for name, lease in self._leases.items() if lease.deadline <= now]:
             del self._leases[name]
         return len(expired)
+
+
+_instances: Final[weakref.WeakSet[Memory]] = weakref.WeakSet()
+
+
+def _unlock_all() -> None:
+    """Free what another thread held at the moment of a fork: that thread does not exist in the child."""
+    for memory in _instances:
+        memory._unlock()  # noqa: SLF001  # of this module
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock_all)

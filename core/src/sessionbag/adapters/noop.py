@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Final, cast
 
-from sessionbag.adapters.base import AbstractAdapter, AdapterOptions
+from sessionbag.adapters.base import AbstractAdapter
 from sessionbag.handler import check_ttl
-from sessionbag.options import option
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from sessionbag.handler import Stored
+
+_LIFETIME: Final = 8600
+"""Seconds; the reference's number."""
 
 
 class Noop(AbstractAdapter):
@@ -22,14 +21,17 @@ class Noop(AbstractAdapter):
     """
 
     evicts = True
+
     connection: object = None
+    """There is nothing to connect to."""
 
     @property
     def ttl(self) -> int:
         """The lifetime in seconds that a record would have if it were kept: 8600 unless ``lifetime`` says otherwise."""
-        return 8600
+        lifetime = cast("int | None", self.options.lifetime)
+        return _LIFETIME if lifetime is None else lifetime
 
-    def open(self, save_path: str, session_name: str) -> bool:  # noqa: ARG002
+    def open(self, save_path: str, session_name: str) -> bool:  # noqa: ARG002  # nothing to open
         """Do nothing."""
         return True
 
@@ -42,6 +44,7 @@ class Noop(AbstractAdapter):
         self.get_prefixed_name(key)
         if ttl is not None:
             check_ttl(ttl)
+        return None  # noqa: RET501  # said for the type checker
 
     def write(self, key: str, data: bytes, ttl: int, *, expected: bytes | None) -> bytes | None:  # noqa: ARG002
         """Keep nothing, and give the version that keeping it would have given."""
@@ -49,11 +52,11 @@ class Noop(AbstractAdapter):
         check_ttl(ttl)
         return self.version_of(data)
 
-    def destroy(self, key: str, *, expected: bytes | None = None) -> bool:  # noqa: ARG002
+    def destroy(self, key: str, *, expected: bytes | None = None) -> bool:  # noqa: ARG002  # every version is gone
         """Remove nothing, and say yes as the reference does."""
         self.get_prefixed_name(key)
         return True
 
-    def gc(self, max_lifetime: int, *, budget: float | None = None) -> int:  # noqa: ARG002
+    def gc(self, max_lifetime: int, *, budget: float | None = None) -> int:  # noqa: ARG002  # nothing to collect
         """Find nothing to remove."""
         return 0

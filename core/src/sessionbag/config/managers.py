@@ -10,7 +10,7 @@ from sessionbag.config.assembly import assemble
 from sessionbag.config.sources import read_environment, read_toml
 from sessionbag.errors import ConfigurationError, SessionError, StoreUnavailable
 from sessionbag.manager import Manager
-from sessionbag.options import split_url
+from sessionbag.urls import split_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

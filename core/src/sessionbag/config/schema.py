@@ -12,7 +12,8 @@ from typing import ClassVar, Final, NamedTuple
 from sessionbag.cookies import CookiePolicy
 from sessionbag.errors import ConfigurationError
 from sessionbag.lifecycle.policy import SessionOptions
-from sessionbag.options import OptionSet, option, redact
+from sessionbag.options import OptionSet, option
+from sessionbag.urls import redact
 
 ENVIRONMENT: Final = "SESSIONBAG_"
 """What the names of our environment variables begin with."""

@@ -27,7 +27,8 @@ from sessionbag.factory.registry import (
     read_given,
 )
 from sessionbag.handler import API_VERSION, SessionHandler
-from sessionbag.options import parse, query_of, redact, split_url
+from sessionbag.options import parse
+from sessionbag.urls import query_of, redact, split_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable

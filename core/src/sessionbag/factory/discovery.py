@@ -100,5 +100,5 @@ def _offers_of(distribution: Distribution) -> list[Offer]:
             if found.group.startswith("sessionbag.")
         ]
     except Exception:  # noqa: BLE001  # whatever the metadata of somebody else's package raise
-        _log.warning("the metadata of a distribution that offers something to sessionbag cannot be read", exc_info=True)
+        _log.warning("the metadata of an installed distribution cannot be read", exc_info=True)
         return []

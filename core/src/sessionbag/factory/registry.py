@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar, cast
 
 from sessionbag.errors import AdapterError, ConfigurationError
 from sessionbag.factory.discovery import Offer, normalized, offers
-from sessionbag.options import build, parse, redact
+from sessionbag.options import build, parse
+from sessionbag.urls import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

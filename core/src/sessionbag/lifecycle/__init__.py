@@ -1,0 +1,59 @@
+"""What a session does, without any I/O: flows that yield operations and are sent their results.
+
+`starting` loads a session, `saving` writes it, `merging` settles conflicts, `moving` changes the id, `ending` ends it;
+`writing` knows what a lost answer means and `reading` what a record says. `operations.drive` runs a flow.
+"""
+
+from sessionbag.lifecycle.ending import abort, close, destroy
+from sessionbag.lifecycle.modification import modify
+from sessionbag.lifecycle.operations import (
+    Acquire,
+    Destroy,
+    Flow,
+    Notify,
+    Operation,
+    Read,
+    Release,
+    Sleep,
+    Write,
+    drive,
+)
+from sessionbag.lifecycle.policy import Concurrency, SessionOptions, check_name
+from sessionbag.lifecycle.saving import changed, regenerate_id, reload, rotate, save
+from sessionbag.lifecycle.starting import start, stored_id
+from sessionbag.lifecycle.state import SYSTEM, CookieChange, Phase, Session, Sources, hashed, is_id, never
+
+__all__ = [
+    "SYSTEM",
+    "Acquire",
+    "Concurrency",
+    "CookieChange",
+    "Destroy",
+    "Flow",
+    "Notify",
+    "Operation",
+    "Phase",
+    "Read",
+    "Release",
+    "Session",
+    "SessionOptions",
+    "Sleep",
+    "Sources",
+    "Write",
+    "abort",
+    "changed",
+    "check_name",
+    "close",
+    "destroy",
+    "drive",
+    "hashed",
+    "is_id",
+    "modify",
+    "never",
+    "regenerate_id",
+    "reload",
+    "rotate",
+    "save",
+    "start",
+    "stored_id",
+]

@@ -1,0 +1,146 @@
+"""Saving: what changed is written against the version that was read; on a conflict it is merged and tried again."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from sessionbag.errors import SessionConflict, SessionGone, SessionReadOnly
+from sessionbag.lifecycle.merging import TRIES, catch_up, crowded, end, pause
+from sessionbag.lifecycle.moving import change_id
+from sessionbag.lifecycle.operations import Flow, Notify
+from sessionbag.lifecycle.state import Base, Change, ChangeKind, CookieChange, Phase, Session
+from sessionbag.lifecycle.starting import begin_new
+from sessionbag.lifecycle.writing import put
+
+
+def save(session: Session) -> Flow[None]:
+    """Write what changed, also deep inside nested values; afterwards it is acknowledged.
+
+    Raises `SessionGone` when the session ended meanwhile and there is something to write, `SessionReadOnly` for a
+    change of a read-only session, `SessionConflict`, `SerializationError`, `SessionTooLarge` and `StoreUnavailable`.
+    """
+    if session.phase in (Phase.RETIRED, Phase.ENDED):
+        if session.data:
+            raise SessionGone(
+                "the session has ended, and what was put into it since cannot be stored. "
+                "A new one begins with regenerate_id()"
+            )
+        return
+    body = session.encoded()
+    if session.concurrency == "readonly":
+        if changed(session, body):
+            raise SessionReadOnly(
+                'the session was changed although it was started with concurrency="readonly". '
+                "Start it without, where it has to be changed"
+            )
+        return
+    yield from _write(session, body)
+
+
+def changed(session: Session, body: bytes) -> bool:
+    """Say whether the data differs from what the store is known to hold."""
+    return bool(session.data) if session.base is None else body != session.base.body
+
+
+def regenerate_id(session: Session, *, delete_old: bool) -> None:
+    """Give the session a new id, which takes effect at the next save; an ended session begins anew."""
+    _request_change(session, ChangeKind.LOGIN if delete_old else ChangeKind.COPY)
+
+
+def rotate(session: Session) -> None:
+    """Give the session a new id and let the former one reach it for the grace period; takes effect at the next save."""
+    if session.phase in (Phase.NEW, Phase.LIVE):
+        _request_change(session, ChangeKind.ROTATION)
+
+
+def reload(session: Session) -> Flow[None]:
+    """Merge what others wrote meanwhile into the unsaved changes.
+
+    Raises `SessionGone` when the session has ended, and `StoreUnavailable`.
+    """
+    if session.phase is Phase.LIVE:
+        yield from catch_up(session, strictly=False)
+
+
+def _request_change(session: Session, kind: ChangeKind) -> None:
+    if session.base is None:
+        begin_new(session)
+        session.pending.clear()
+    elif session.change is None:
+        session.change = Change(kind, session.id)
+        session.id = session.sources.new_id()
+    else:
+        session.change = session.change._replace(kind=max(kind, session.change.kind))
+
+
+def _rotation_due(session: Session) -> bool:
+    every = cast("int | None", session.options.rotate_every)
+    return (
+        every is not None
+        and session.base is not None
+        and session.change is None
+        and session.now() - session.base.rotated >= every
+        and not session.headers_sent()
+    )
+
+
+def _write(session: Session, body: bytes) -> Flow[None]:
+    """Write a session that may be written, by creating its record, moving it or replacing it."""
+    if _rotation_due(session):
+        rotate(session)
+    if session.change is not None and session.base is not None:
+        moved = yield from change_id(session, session.change, session.base, body)
+        if moved:
+            return
+        body = session.encoded()
+    if session.base is None and (session.data or session.pending):
+        yield from _create(session, body)
+    elif session.base is not None and (body != session.base.body or session.pending):
+        yield from _replace(session, session.base, body)
+
+
+def _create(session: Session, body: bytes) -> Flow[None]:
+    session.key = session.key_of(session.id)
+    now = int(session.now())
+    try:
+        session.base = yield from put(session, session.key, body, Base(body, None, b"", now, now, ""), session.ttl(now))
+    except SessionConflict:
+        # An answer was lost: our own mark in the record tells, and nothing else can be there.
+        yield from catch_up(session, strictly=False)
+    session.phase = Phase.LIVE
+    session.cookie = CookieChange(session.id)
+    body = session.encoded()
+    if session.base is not None and body != session.base.body:
+        yield from _replace(session, session.base, body)
+    else:
+        yield from _saved(session)
+
+
+def _replace(session: Session, base: Base, body: bytes) -> Flow[None]:
+    version = base.version
+    for attempt in range(TRIES):
+        yield from pause(session, attempt)
+        if version is None or session.pending:
+            yield from catch_up(session, strictly=session.concurrency == "strict")
+            base, body = cast("Base", session.base), session.encoded()
+            if body == base.body:
+                break
+        ttl = session.ttl(base.created)
+        if ttl <= 0:
+            yield from end(session, "expired")
+        try:
+            session.base = yield from put(session, session.key, body, base, ttl)
+        except SessionConflict:
+            version = None
+        except SessionGone:
+            yield from end(session)
+        else:
+            break
+    else:
+        raise crowded()
+    yield from _saved(session)
+
+
+def _saved(session: Session) -> Flow[None]:
+    session.modifications.clear()
+    yield Notify("session_saved", {"key": session.shown(session.key)})

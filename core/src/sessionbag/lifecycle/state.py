@@ -1,0 +1,202 @@
+"""The state of one session in one request."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import math
+import os
+import random
+import re
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
+
+from sessionbag.handler import MARK_SIZE
+
+if TYPE_CHECKING:
+    from sessionbag.lifecycle.modification import Modification
+    from sessionbag.lifecycle.policy import Concurrency, SessionOptions
+    from sessionbag.record import Codec
+
+ID_BYTES: Final = 32
+"""Random bytes in a session id (OWASP ASVS 5.0, 7.2.3, asks for 16)."""
+
+_ID: Final = re.compile(r"[a-zA-Z0-9,-]{1,128}")
+
+
+class Phase(enum.Enum):
+    """Where a session stands in its life."""
+
+    NEW = "new"
+    """Nothing is stored yet."""
+
+    LIVE = "live"
+    """The store holds a record of it."""
+
+    RETIRED = "retired"
+    """The request came with an id that was given up: an empty session that is never stored."""
+
+    ENDED = "ended"
+    """It ended while the request ran: it is never stored again."""
+
+
+class ChangeKind(enum.IntEnum):
+    """Why the id changes; of two in one request the greater one decides."""
+
+    ROTATION = 1
+    """``rotate()``: the former id goes on working for a grace period."""
+
+    COPY = 2
+    """``regenerate_id(False)``: the former record stays as it was."""
+
+    LOGIN = 3
+    """``regenerate_id()``: the former id stops working at once and both clocks begin anew."""
+
+
+class CookieChange(NamedTuple):
+    """What the response has to do with the session's cookie."""
+
+    session_id: str | None
+    """The id to set the cookie to; None: let the cookie expire."""
+
+
+class Base(NamedTuple):
+    """The record that our changes are made against."""
+
+    body: bytes
+    version: bytes | None
+    """None when the store could not tell: the record is read before it is replaced."""
+
+    marks: bytes
+    """The marks of the writes that the record holds, newest first."""
+
+    created: int
+    rotated: int
+    principal: str
+
+
+class Pending(NamedTuple):
+    """A write of which it is not known whether it happened."""
+
+    mark: bytes
+    body: bytes
+    modifications: int
+    """How many of the session's modifications it carried."""
+
+    lost: bool
+    """Whether an answer to it was really lost, rather than refused."""
+
+
+class Change(NamedTuple):
+    """A change of id that takes effect at the next save."""
+
+    kind: ChangeKind
+    former_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where time and chance come from; a test brings its own."""
+
+    clock: Callable[[], float] = time.time
+    """Unix seconds."""
+
+    monotonic: Callable[[], float] = time.monotonic
+    new_id: Callable[[], str] = lambda: secrets.token_hex(ID_BYTES)
+    new_mark: Callable[[], bytes] = lambda: os.urandom(MARK_SIZE)
+    jitter: Callable[[], float] = random.random
+    """A number from 0 to 1 that spreads retries out."""
+
+
+SYSTEM: Final = Sources()
+
+
+def never() -> bool:
+    """Say that the response headers are not out: for sessions outside of a response."""
+    return False
+
+
+@dataclass(slots=True)
+class Session:
+    """What a request knows about its session. The flows change it; managers show it."""
+
+    options: SessionOptions
+    codec: Codec
+    requested: str | None = None
+    """The id that the request came with; unchecked."""
+
+    concurrency: Concurrency = "merge"
+    sources: Sources = SYSTEM
+    headers_sent: Callable[[], bool] = never
+
+    phase: Phase = Phase.NEW
+    id: str = ""
+    key: str = ""
+    """The stored key of the session's record; it belongs to `id` except in grace and until a change of id is saved."""
+
+    data: dict[str, object] = field(default_factory=dict)
+    base: Base | None = None
+    modifications: list[Modification] = field(default_factory=list)
+    pending: list[Pending] = field(default_factory=list)
+    change: Change | None = None
+    corrupt: tuple[str, bytes] | None = None
+    """Key and version of a record that did not decode."""
+
+    lease: tuple[str, bytes] | None = None
+    cookie: CookieChange | None = None
+    loaded_at: float = 0.0
+
+    @property
+    def lifetime(self) -> int:
+        """The idle lifetime in seconds."""
+        return cast("int", self.options.lifetime)
+
+    def now(self) -> float:
+        """Return unix seconds."""
+        return self.sources.clock()
+
+    def created(self) -> int:
+        """Return when the session began, in unix seconds; a time in the future counts as now."""
+        now = int(self.now())
+        return now if self.base is None else min(self.base.created, now)
+
+    def absolute_left(self, created: int) -> float | None:
+        """Return the seconds left of the absolute lifetime of a session that began then, or None where there is none."""
+        lifetime = cast("int | None", self.options.absolute_lifetime)
+        if lifetime is None or self.codec.bare:
+            return None
+        now = self.now()
+        return min(created, now) + lifetime - now
+
+    def ttl(self, created: int) -> int:
+        """Return the ttl of a write, in seconds; 0 or less: the session has expired."""
+        left = self.absolute_left(created)
+        return self.lifetime if left is None else min(self.lifetime, math.ceil(left))
+
+    def key_of(self, session_id: str) -> str:
+        """Return the key under which a session with this id is stored: the one place where ids are hashed."""
+        return hashed(self.options.name, session_id) if self.options.hash_ids else session_id
+
+    def shown(self, key: str) -> str:
+        """Return a stored key as hooks and logs may see it: hashed also where the store's keys are not."""
+        return key if self.options.hash_ids else hashed(self.options.name, key)
+
+    def encoded(self) -> bytes:
+        """Return the data as it would be stored.
+
+        Raises `SerializationError`.
+        """
+        return self.codec.dumps(self.data)
+
+
+def hashed(name: str, session_id: str) -> str:
+    """Return the stored key of an id: SHA-256 of session name, NUL and id, as 64 hexadecimal digits."""
+    return hashlib.sha256(f"{name}\0{session_id}".encode()).hexdigest()
+
+
+def is_id(session_id: str) -> bool:
+    """Say whether a text has the syntax of a session id."""
+    return _ID.fullmatch(session_id) is not None

@@ -1,0 +1,67 @@
+"""Writes: marks, and what an answer that was lost means."""
+
+from __future__ import annotations
+
+from sessionbag.errors import SessionTooLarge, StoreUnavailable
+from sessionbag.handler import MARK_SIZE
+from sessionbag.lifecycle.operations import Destroy, Flow, Write
+from sessionbag.lifecycle.state import Base, Pending, Session
+from sessionbag.record import KEPT_MARKS, Header
+
+
+def put(session: Session, key: str, body: bytes, target: Base, ttl: int) -> Flow[Base]:
+    """Write a live record in place of the version that ``target`` names (None: create it), under a fresh mark.
+
+    ``target`` also gives the clocks, the principal and the earlier marks. When the answer was lost the same bytes are
+    written once more, and the second failure is raised; if the first attempt happened, the second one is refused, and
+    the mark in the record tells that it was ours. Until the outcome is known, the write stays among the session's
+    pending ones. Returns what the store holds now.
+    """
+    mark = session.sources.new_mark()
+    header = Header(target.created, target.rotated, target.marks, target.principal)
+    operation = Write(key, session.codec.live(key, mark, header, body), ttl, target.version)
+    pending = Pending(mark, body, len(session.modifications), lost=False)
+    session.pending.append(pending)
+    try:
+        try:
+            version: bytes | None = yield operation
+        except StoreUnavailable:
+            session.pending[-1] = pending = pending._replace(lost=True)
+            version = yield operation
+    except SessionTooLarge:
+        session.pending.remove(pending)
+        raise
+    session.pending.clear()
+    return target._replace(body=body, version=version, marks=joined(mark, target.marks))
+
+
+def twice(operation: Write | Destroy) -> Flow[object]:
+    """Perform an operation that may safely be repeated, and when the answer was lost once more."""
+    try:
+        answer: object = yield operation
+    except StoreUnavailable:
+        answer = yield operation
+    return answer
+
+
+def settle(session: Session, there: Base) -> None:
+    """Find out from a record whether a pending write happened; the one that did becomes the session's base."""
+    for pending in session.pending:
+        if pending.lost and session.codec.bare:
+            happened = pending.body == there.body
+        else:
+            happened = pending.mark in split(there.marks)
+        if happened:
+            session.base = (session.base or there)._replace(body=pending.body)
+            del session.modifications[: pending.modifications]
+    session.pending.clear()
+
+
+def joined(mark: bytes, marks: bytes) -> bytes:
+    """Put a mark before earlier ones, as many as a record keeps."""
+    return (mark + marks)[: KEPT_MARKS * MARK_SIZE]
+
+
+def split(marks: bytes) -> list[bytes]:
+    """Return the marks one by one, newest first."""
+    return [marks[at : at + MARK_SIZE] for at in range(0, len(marks), MARK_SIZE)]

@@ -1,0 +1,327 @@
+"""The face of a session that needs no store: the data as a mapping, and settings.
+
+Sync and async managers share it; they differ in how a session is started and in what talks to the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Final, Self, cast
+
+from sessionbag._types import Value
+from sessionbag.bag import Bag
+from sessionbag.collection import AttributeAccess
+from sessionbag.errors import (
+    HeadersAlreadySent,
+    InvalidSessionAdapter,
+    InvalidSessionId,
+    SessionAlreadyStarted,
+    SessionNotStarted,
+    SessionReadOnly,
+)
+from sessionbag.handler import SessionHandler
+from sessionbag.lifecycle import (
+    SYSTEM,
+    CookieChange,
+    Phase,
+    Session,
+    SessionOptions,
+    Sources,
+    check_name,
+    is_id,
+    modify,
+    never,
+)
+from sessionbag.manager.interface import SessionInfo, SessionStatus
+
+if TYPE_CHECKING:
+    from sessionbag.lifecycle import Concurrency
+    from sessionbag.record import Codec
+
+_FIXED: Final = frozenset({"name", "serializer", "cipher", "cipher_options", "hash_ids", "enabled"})
+"""Options that decide where and how a started session is stored."""
+
+
+class SessionFace(AttributeAccess):
+    """The data of a session as a mapping and as attributes, and the settings of its manager."""
+
+    SESSION_DISABLED: Final = SessionStatus.SESSION_DISABLED
+    SESSION_NONE: Final = SessionStatus.SESSION_NONE
+    SESSION_ACTIVE: Final = SessionStatus.SESSION_ACTIVE
+
+    __slots__ = (
+        "_accessed",
+        "_codec",
+        "_cookie",
+        "_di",
+        "_handler",
+        "_headers_sent",
+        "_options",
+        "_requested",
+        "_self_starting",
+        "_session",
+        "_sources",
+        "_spent",
+    )
+
+    _options: SessionOptions
+    _codec: Codec | None
+    _session: Session | None
+    _requested: str | None
+    """The id to load at the next start."""
+    _cookie: CookieChange | None
+    """What an ended session left to do with the cookie."""
+    _spent: bool
+    """Whether the request's session has ended or was retired: what starts now is never stored."""
+
+    def _begun(self) -> Session | None:
+        """Return the session, starting it where the manager starts itself; None when it is not started."""
+        raise NotImplementedError
+
+    def _for_writing(self) -> Session:
+        """Return the session, or raise the reason why it cannot be changed."""
+        session = self._begun()
+        if session is None:
+            raise SessionNotStarted(
+                "sessions are switched off (enabled=False), so nothing can be stored"
+                if not self._options.enabled
+                else "the session is not started, so nothing can be changed. Call start() first"
+            )
+        if session.concurrency == "readonly":
+            raise SessionReadOnly(
+                'the session was started with concurrency="readonly". Start it without, where it has to be changed'
+            )
+        if session.phase is Phase.NEW and session.headers_sent():
+            raise HeadersAlreadySent(
+                "the response headers are out, so a new session can get no cookie. Change it before the response begins"
+            )
+        return session
+
+    def _key(self, key: str) -> str:
+        """Return the name under which the data keeps a key."""
+        if not isinstance(key, str):
+            raise TypeError(f"a session's key is a str, not {type(key).__name__}. Keep other keys in a nested dict")
+        return f"{self._options.unique_id}#{key}" if self._options.unique_id else key
+
+    def _data(self) -> Mapping[str, Value]:
+        session = self._begun()
+        return {} if session is None else session.data
+
+    # The mapping
+
+    def __getitem__(self, key: str) -> Value:
+        """Return a value, or raise `KeyError`."""
+        data = self._data()
+        if not isinstance(key, str) or self._key(key) not in data:
+            raise KeyError(key)
+        return data[self._key(key)]
+
+    def __setitem__(self, key: str, value: Value) -> None:
+        """Set a value; it is stored when the session is saved.
+
+        Raises `SessionNotStarted`, `SessionReadOnly` and `HeadersAlreadySent`.
+        """
+        self._for_writing().data[self._key(key)] = value
+
+    def __delitem__(self, key: str) -> None:
+        """Delete a value, or raise `KeyError`; otherwise as setting one."""
+        data = self._for_writing().data
+        if self._key(key) not in data:
+            raise KeyError(key)
+        del data[self._key(key)]
+
+    def __contains__(self, key: object) -> bool:
+        """Say whether there is such a key; one that holds None exists."""
+        data = self._data()
+        return isinstance(key, str) and self._key(key) in data
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the keys, with a ``unique_id`` over its own ones."""
+        prefix = self._key("")
+        return iter([key[len(prefix) :] for key in self._data() if key.startswith(prefix)])
+
+    def __len__(self) -> int:
+        """Count the keys."""
+        return sum(1 for _ in self)
+
+    def __bool__(self) -> bool:
+        """Be true, also when empty: ``if session`` asks whether there is one."""
+        return True
+
+    def get(self, key: str, default: Value = None, remove: bool = False) -> Value:
+        """Return a value, or the default; with ``remove`` also delete it."""
+        data = self._data()
+        name = self._key(key)
+        if name not in data:
+            return default
+        value = data[name]
+        if remove:
+            del self[key]
+        return value
+
+    def set(self, key: str, value: Value) -> None:
+        """Set a value: the same as ``session[key] = value``."""
+        self[key] = value
+
+    def has(self, key: str) -> bool:
+        """Say whether there is such a key; one that holds None exists."""
+        return key in self
+
+    def remove(self, key: str) -> None:
+        """Delete a value, if it is there."""
+        self._for_writing().data.pop(self._key(key), None)
+
+    def clear(self) -> None:
+        """Delete all values, with a ``unique_id`` its own ones; the session goes on."""
+        data = self._for_writing().data
+        for key in list(self):
+            del data[self._key(key)]
+
+    def modify(self, key: str, function: Callable[[Value], Value], default: Value = None) -> Value:
+        """Replace a value by what the function makes of it, exactly, whoever writes at the same time.
+
+        The function gets the value, or a copy of the default, and returns the new one. It is applied again, to the
+        value that is there then, when somebody else wrote meanwhile: it should depend on nothing else. Returns the new
+        value. Raises `TypeError` when the function returns None, and otherwise as setting a value.
+        """
+        value: Value = modify(self._for_writing(), self._key(key), function, default)
+        return value
+
+    def bag(self, name: str, *, insensitive: bool = False) -> Bag:
+        """Return the part of this session that has a name of its own."""
+        return Bag(name, cast("Manager", self), insensitive=insensitive)
+
+    # The state
+
+    def exists(self) -> bool:
+        """Say whether the session is started; asking starts nothing."""
+        return self._session is not None
+
+    def status(self) -> SessionStatus:
+        """Return whether a session is in use; asking starts nothing."""
+        if not self._options.enabled:
+            return SessionStatus.SESSION_DISABLED
+        return SessionStatus.SESSION_NONE if self._session is None else SessionStatus.SESSION_ACTIVE
+
+    def accessed(self) -> bool:
+        """Say whether the session was read or changed in this request: then the response depends on its cookie."""
+        return self._accessed
+
+    def cookie_change(self) -> CookieChange | None:
+        """Return what the response has to do with the session's cookie; None: leave it alone."""
+        change = self._session.cookie if self._session is not None else None
+        return change or self._cookie
+
+    def info(self) -> SessionInfo:
+        """Return facts about the session that may be shown to its visitor.
+
+        Raises `SessionNotStarted`.
+        """
+        session = self._begun()
+        if session is None:
+            raise SessionNotStarted("the session is not started. Call start() first")
+        created = session.created()
+        left = session.absolute_left(created)
+        idle = session.lifetime - (session.now() - session.loaded_at)
+        return SessionInfo(
+            key=session.shown(session.key or session.key_of(session.id)),
+            is_new=session.base is None,
+            created=created,
+            idle_left=int(idle if left is None else min(idle, left)),
+            absolute_left=None if left is None else int(left),
+            adapter=type(self._handler).__name__,
+            concurrency=session.concurrency,
+        )
+
+    # The settings
+
+    def get_id(self) -> str:
+        """Return the session's id, ``""`` before the start; after a change of id the new one."""
+        session = self._begun()
+        return "" if session is None else session.id
+
+    def set_id(self, session_id: str) -> Self:
+        """Name the session that `start` loads; an id that the store does not know is replaced all the same.
+
+        Raises `SessionAlreadyStarted`, and `InvalidSessionId` for anything but 1 to 128 characters of
+        ``[a-zA-Z0-9,-]``.
+        """
+        if self._session is not None:
+            raise SessionAlreadyStarted(
+                "the session has already been started. To change the id, use regenerate_id()"
+            )
+        if not isinstance(session_id, str) or not is_id(session_id):
+            raise InvalidSessionId("a session id is 1 to 128 characters of [a-zA-Z0-9,-]")
+        self._requested = session_id
+        return self
+
+    def get_name(self) -> str:
+        """Return the session's name, which is also the cookie's."""
+        return self._options.name
+
+    def set_name(self, name: str) -> Self:
+        """Change the session's name.
+
+        Raises `SessionAlreadyStarted` and `InvalidSessionName`.
+        """
+        if self._session is not None:
+            raise SessionAlreadyStarted("the session has already been started. Set the name before start()")
+        self._options = replace(self._options, name=check_name(name))
+        return self
+
+    def get_options(self) -> SessionOptions:
+        """Return the options."""
+        return self._options
+
+    def set_options(self, options: Mapping[str, object]) -> Self:
+        """Change some options and keep the others; another ``unique_id`` puts earlier values out of sight.
+
+        Raises `ConfigurationError`, and `SessionAlreadyStarted` for an option that decides how the session is stored.
+        """
+        given = SessionOptions.from_mapping(options)
+        changes = {name: getattr(given, name) for name in options}
+        if self._session is not None:
+            fixed = sorted(name for name in _FIXED & changes.keys() if changes[name] != getattr(self._options, name))
+            if fixed:
+                raise SessionAlreadyStarted(
+                    f"the session has already been started. Set {', '.join(fixed)} before start()"
+                )
+        known = {field.name: getattr(self._options, field.name) for field in fields(SessionOptions)}
+        self._options = SessionOptions(**{**known, **changes})
+        if self._session is not None:
+            self._session.options = self._options
+        elif {"serializer", "cipher", "cipher_options"} & changes.keys():
+            self._codec = None
+        return self
+
+    def get_adapter(self) -> SessionHandler | None:
+        """Return the adapter."""
+        return self._handler
+
+    def set_adapter(self, adapter: SessionHandler) -> Self:
+        """Set the adapter.
+
+        Raises `SessionAlreadyStarted` and `InvalidSessionAdapter`.
+        """
+        if self._session is not None:
+            raise SessionAlreadyStarted("the session has already been started. Set the adapter before start()")
+        if not isinstance(adapter, SessionHandler):
+            raise InvalidSessionAdapter(
+                "The session adapter is not valid. "
+                f"{type(adapter).__name__} lacks members of sessionbag.SessionHandler; derive it from AbstractAdapter"
+            )
+        self._handler = adapter
+        return self
+
+    def get_di(self) -> object:
+        """Return the application's container."""
+        return self._di
+
+    def set_di(self, container: object) -> None:
+        """Keep the application's container, any object, also for the session's bags; sessionbag asks nothing of it."""
+        self._di = container
+
+    def __repr__(self) -> str:
+        """Show the name and the status, never an id or data."""
+        return f"<{type(self).__name__} {self._options.name!r} {self.status().name}>"

@@ -1,0 +1,250 @@
+"""What is stored under a key: a header and a body.
+
+The layout, all numbers big-endian::
+
+    offset  bytes  field
+    0       8      mark of this write; the handler may take it as the record's version
+    8       1      format, 1 here; mark, format and checksum stand at this place in every format
+    9       4      CRC-32 of all other bytes of the record
+    13      1      kind: 1 live, 2 moved
+    14      1      n, how many marks of earlier writes follow (0 to 7)
+    15      8      created, unix seconds
+    23      8      last rotated, unix seconds
+    31      8 n    marks of earlier writes, newest first
+            1+     length and name of the serializer (ASCII)
+            1+     length and name of the cipher's key (ASCII); empty: the body is not sealed
+            2+     length and name of the principal (UTF-8)
+            rest   the body
+
+The body of a live record is the data by the serializer. The body of a moved record is the deadline (8 bytes, unix
+seconds), whether to follow (1 byte) and the target's stored key (ASCII).
+
+A serializer with ``bare = True`` shares its data with other software: its records are the body alone.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, runtime_checkable
+from zlib import crc32
+
+from sessionbag.errors import CorruptRecord, RecordUnreadable
+from sessionbag.handler import MARK_SIZE
+from sessionbag.serializers import JsonSerializer, MsgpackSerializer, Serializer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+FORMAT: Final = 1
+KEPT_MARKS: Final = 8
+"""Marks of the last writes that a record carries, its own included."""
+
+_LIVE: Final = 1
+_MOVED: Final = 2
+_LEAD: Final = struct.Struct(">8sBI")
+_HEAD: Final = struct.Struct(">BBQQ")
+_MOVE: Final = struct.Struct(">QB")
+_LENGTH: Final = struct.Struct(">H")
+_BUILT_IN: Final[tuple[Serializer, ...]] = (MsgpackSerializer(), JsonSerializer())
+
+
+class Header(NamedTuple):
+    """What a record says besides its data."""
+
+    created: int
+    """Unix seconds at which the session began, or its id last changed with a new authentication."""
+
+    rotated: int
+    """Unix seconds at which the id last changed."""
+
+    marks: bytes = b""
+    """The marks of the writes before this one, newest first, 8 bytes each."""
+
+    principal: str = ""
+    """Whom the session belongs to, or ``""``."""
+
+
+class Live(NamedTuple):
+    """A record that holds a session."""
+
+    mark: bytes
+    header: Header
+    body: bytes
+    """The data, encoded by the codec's own serializer and not sealed."""
+
+    @property
+    def marks(self) -> bytes:
+        """The marks of the writes that this record holds, newest first."""
+        return self.mark + self.header.marks
+
+
+class Moved(NamedTuple):
+    """A record that says where its session went when the id changed."""
+
+    target: str
+    """The stored key of the session's record."""
+
+    deadline: int
+    """Unix seconds until which `follow` holds."""
+
+    follow: bool
+    """Whether a request that comes with the former id still reaches the session before the deadline."""
+
+
+@runtime_checkable
+class Cipher(Protocol):
+    """Seals the bodies of records. Implementations stand in the entry-point group ``sessionbag.ciphers``."""
+
+    @property
+    def key_name(self) -> str:
+        """The name of the key that `seal` uses: ASCII, 1 to 255 characters, no secret. Records carry it."""
+        ...
+
+    def seal(self, key: str, header: bytes, body: bytes) -> bytes:
+        """Seal a body; stored key (without the adapter's prefix) and header are to be authenticated with it."""
+        ...
+
+    def open(self, key: str, header: bytes, sealed: bytes) -> bytes:
+        """Open a sealed body; `cipher_key_of` tells from the header which key sealed it.
+
+        Raises `CorruptRecord` when anything was tampered with and `RecordUnreadable` when the key is not known here.
+        """
+        ...
+
+
+class Codec:
+    """Makes records and reads them, with one serializer and perhaps a cipher.
+
+    ``others`` are serializers whose records are still understood after the configuration chose another one.
+    """
+
+    def __init__(self, serializer: Serializer, cipher: Cipher | None = None, *, others: Iterable[Serializer] = ()) -> None:
+        """Take the parts; nothing is encoded yet."""
+        self.serializer: Final = serializer
+        self.cipher: Final = cipher
+        self.bare: Final = serializer.bare
+        self.dumps: Final = serializer.dumps
+        self.loads: Final = serializer.loads
+        self._known = {each.name: each for each in (*_BUILT_IN, *others, serializer)}
+        self._serializer_field = _short(serializer.name)
+
+    def live(self, key: str, mark: bytes, header: Header, body: bytes) -> bytes:
+        """Return the bytes of a live record."""
+        return body if self.bare else self._assemble(_LIVE, key, mark, header, body)
+
+    def moved(self, key: str, mark: bytes, header: Header, move: Moved) -> bytes:
+        """Return the bytes of a moved record."""
+        body = _MOVE.pack(move.deadline, move.follow) + move.target.encode("ascii")
+        return self._assemble(_MOVED, key, mark, header, body)
+
+    def open(self, key: str, data: bytes) -> Live | Moved:
+        """Read a record.
+
+        Raises `CorruptRecord` for bytes that are no record, and `RecordUnreadable` for a record of a newer format, of
+        an unknown serializer or of an unknown cipher key.
+        """
+        if self.bare:
+            return Live(b"", Header(0, 0), data)
+        try:
+            kind, mark, header, names, sealed, head = _dissect(data)
+        except (struct.error, IndexError, UnicodeDecodeError) as error:
+            raise CorruptRecord("the record's header cannot be read") from error
+        body = self._unseal(key, names[1], head, sealed)
+        if kind == _MOVED:
+            return _read_move(body)
+        if names[0] != self.serializer.name:
+            body = self._converted(names[0], body)
+        return Live(mark, header, body)
+
+    def _assemble(self, kind: int, key: str, mark: bytes, header: Header, body: bytes) -> bytes:
+        marks = header.marks[: (KEPT_MARKS - 1) * MARK_SIZE]
+        principal = header.principal.encode()
+        cipher_field = b"\0" if self.cipher is None else _short(self.cipher.key_name)
+        head = b"".join((
+            _HEAD.pack(kind, len(marks) // MARK_SIZE, header.created, header.rotated),
+            marks,
+            self._serializer_field,
+            cipher_field,
+            _LENGTH.pack(len(principal)),
+            principal,
+        ))
+        if self.cipher is not None:
+            body = self.cipher.seal(key, mark + bytes((FORMAT,)) + head, body)
+        rest = head + body
+        return _LEAD.pack(mark, FORMAT, _checksum(mark, FORMAT, rest)) + rest
+
+    def _unseal(self, key: str, cipher_key: str, head: bytes, sealed: bytes) -> bytes:
+        if self.cipher is None:
+            if cipher_key:
+                raise RecordUnreadable(
+                    f"the record is sealed with the key {cipher_key!r} and no cipher is configured. "
+                    "Configure the cipher that wrote it"
+                )
+            return sealed
+        if not cipher_key:
+            raise CorruptRecord("the record is not sealed, although a cipher is configured")
+        return self.cipher.open(key, head, sealed)
+
+    def _converted(self, name: str, body: bytes) -> bytes:
+        """Return the body in the codec's own serializer, so that bodies can be compared."""
+        known = self._known.get(name)
+        if known is None:
+            raise RecordUnreadable(
+                f"the record was written by the serializer {name!r}, which is not known here. "
+                "Configure it, or install the distribution that provides it"
+            )
+        return self.dumps(known.loads(body))
+
+
+def cipher_key_of(header: bytes) -> str:
+    """Return the name of the key that sealed a record, from the header that `Cipher.open` is given."""
+    _, count, _, _ = _HEAD.unpack_from(header, MARK_SIZE + 1)
+    _, at = _read_short(header, MARK_SIZE + 1 + _HEAD.size + count * MARK_SIZE)
+    return _read_short(header, at)[0]
+
+
+def _dissect(data: bytes) -> tuple[int, bytes, Header, tuple[str, str], bytes, bytes]:
+    """Take a record apart: kind, mark, header, names of serializer and cipher key, body, and the header's bytes."""
+    mark, version, checksum = _LEAD.unpack_from(data)
+    rest = data[_LEAD.size :]
+    if checksum != _checksum(mark, version, rest):
+        raise CorruptRecord("the record's checksum is wrong")
+    if version > FORMAT:
+        raise RecordUnreadable(f"the record has format {version}, and this process reads up to {FORMAT}. Upgrade sessionbag")
+    kind, count, created, rotated = _HEAD.unpack_from(rest)
+    if version != FORMAT or kind not in (_LIVE, _MOVED):
+        raise CorruptRecord("the record is of no known format or kind")
+    at = _HEAD.size + count * MARK_SIZE
+    marks = rest[_HEAD.size : at]
+    serializer, at = _read_short(rest, at)
+    cipher_key, at = _read_short(rest, at)
+    (length,) = _LENGTH.unpack_from(rest, at)
+    at += _LENGTH.size
+    principal = rest[at : at + length].decode()
+    at += length
+    if at > len(rest):
+        raise CorruptRecord("the record ends within its header")
+    header = Header(created, rotated, marks, principal)
+    return kind, mark, header, (serializer, cipher_key), rest[at:], mark + bytes((version,)) + rest[:at]
+
+
+def _read_move(body: bytes) -> Moved:
+    try:
+        deadline, follow = _MOVE.unpack_from(body)
+        return Moved(body[_MOVE.size :].decode("ascii"), deadline, bool(follow))
+    except (struct.error, UnicodeDecodeError) as error:
+        raise CorruptRecord("the record says that its session moved, but not where to") from error
+
+
+def _checksum(mark: bytes, version: int, rest: bytes) -> int:
+    return crc32(rest, crc32(mark + bytes((version,))))
+
+
+def _short(name: str) -> bytes:
+    raw = name.encode("ascii")
+    return bytes((len(raw),)) + raw
+
+
+def _read_short(data: bytes, at: int) -> tuple[str, int]:
+    end = at + 1 + data[at]
+    return data[at + 1 : end].decode("ascii"), end
