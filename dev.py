@@ -89,7 +89,7 @@ def ensure_venv() -> None:
     """Install what Debian splits off from Python and a virtual environment needs."""
     if importlib.util.find_spec("ensurepip") is None:
         package = f"python3.{sys.version_info.minor}-venv"
-        apt_install([package], by_hand=f"sudo apt-get install {package}")
+        apt_install([package], by_hand=f"`sudo apt-get install {package}`")
         importlib.invalidate_caches()
 
 
@@ -99,8 +99,8 @@ def ensure_servers() -> None:
     if missing:
         packages = [program.apt for program in missing]
         by_hand = (
-            f"on Debian: sudo apt-get install {' '.join(packages)}; on Ubuntu: sudo snap install chromium; "
-            f"on macOS: brew install --cask {' '.join(program.brew for program in missing)}"
+            f"`sudo apt-get install {' '.join(packages)}` on Debian, `sudo snap install chromium` on Ubuntu, "
+            f"`brew install --cask {' '.join(program.brew for program in missing)}` on macOS"
         )
         apt_install(packages, by_hand=by_hand)
 
@@ -112,7 +112,7 @@ def apt_install(packages: list[str], *, by_hand: str) -> None:
     apt_get = (*root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y")
     may = shutil.which("apt-get") and (not root or shutil.which("sudo"))
     if not (may and run(*apt_get, "update") and run(*apt_get, "install", "--no-install-recommends", *packages)):
-        sys.exit(f"dev.py: install what is missing, then run this again; {by_hand}")
+        sys.exit(f"dev.py: this cannot be installed from here. Install it with {by_hand}, then run this again.")
 
 
 def run(*command: str) -> bool:
