@@ -16,7 +16,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import typing
-from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Self, TypeVar, cast
@@ -26,7 +25,7 @@ from sessionbag.errors import ConfigurationError
 from sessionbag.urls import query_of, redact, split_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
 __all__ = [
     "OptionRow",
@@ -63,7 +62,7 @@ def option(
     """
     metadata = {"doc": doc, "secret": secret, "convert": convert}
     if isinstance(default, (dict, list)):
-        copy: Callable[[], T] = default.copy
+        copy = cast("Callable[[], T]", default.copy)
         return dataclasses.field(default_factory=copy, repr=not secret, metadata=metadata)
     return dataclasses.field(default=default, repr=not secret, metadata=metadata)
 

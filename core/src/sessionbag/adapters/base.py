@@ -21,7 +21,7 @@ class AdapterOptions(OptionSet):
     """What every adapter accepts; an adapter's own ``Options`` extend it."""
 
     prefix: str = option("", doc="stands before every key in the store")
-    lifetime: int | timedelta | None = option(
+    lifetime: int | timedelta | None = option(  # noqa: RUF009  # it is a field
         None,
         doc="idle lifetime in seconds; may also be given to the core, and must then agree",
         convert=whole_seconds,

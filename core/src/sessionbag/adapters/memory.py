@@ -54,14 +54,10 @@ class Memory(AbstractAdapter):
         """Begin empty. ``clock`` gives unix seconds; a test may move it."""
         super().__init__(options)
         self._clock = clock
-        self._lock: threading.Lock
-        self._unlock()
+        self._lock = threading.Lock()
         self._records: dict[str, _Record] = {}
         self._leases: dict[str, _Lease] = {}
         _instances.add(self)
-
-    def _unlock(self) -> None:
-        self._lock = threading.Lock()
 
     def open(self, save_path: str, session_name: str) -> bool:  # noqa: ARG002  # nothing to open
         """Do nothing: a path is not needed."""
@@ -169,13 +165,13 @@ class Memory(AbstractAdapter):
             raise SessionConflict("the record was written meanwhile. Read it, and replace its new version")
 
     def _make_room(self, held: Mapping[str, object]) -> None:
-        """Let expired entries go when there are as many as there may be, and refuse another one when that is no help."""
+        """Let expired entries go when there are as many as there may be; refuse another one when that is no help."""
         limit = cast("Memory.Options", self.options).max_records
         if len(held) >= limit:
             self._sweep()
         if len(held) >= limit:
             raise StoreUnavailable(
-                f"the memory adapter holds {limit} live records or locks already. Raise max_records, or use a real store"
+                f"the memory adapter is full: {limit} live records or locks. Raise max_records, or use a real store"
             )
 
     def _sweep(self) -> int:
@@ -194,7 +190,7 @@ _instances: Final[weakref.WeakSet[Memory]] = weakref.WeakSet()
 def _unlock_all() -> None:
     """Free what another thread held at the moment of a fork: that thread does not exist in the child."""
     for memory in _instances:
-        memory._unlock()  # noqa: SLF001  # of this module
+        memory._lock = threading.Lock()  # noqa: SLF001  # of this module
 
 
 if hasattr(os, "register_at_fork"):

@@ -44,7 +44,7 @@ class Noop(AbstractAdapter):
         self.get_prefixed_name(key)
         if ttl is not None:
             check_ttl(ttl)
-        return None  # noqa: RET501  # said for the type checker
+        return None
 
     def write(self, key: str, data: bytes, ttl: int, *, expected: bytes | None) -> bytes | None:  # noqa: ARG002
         """Keep nothing, and give the version that keeping it would have given."""

@@ -1,0 +1,93 @@
+"""URLs as configuration: splitting them, reading their query, and showing them without what is secret in them."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import SplitResult, parse_qsl, urlsplit
+
+from sessionbag.errors import ConfigurationError
+
+_HIDDEN: Final = "***"
+_HOST: Final = re.compile(r"(?:[^:\[\]]+|\[[0-9A-Fa-f:.%]*\])(?::[0-9]*)?|")
+"""A host with or without a port. A colon without a host before it, or without digits behind it, may be a password."""
+
+
+def split_url(url: str) -> SplitResult:
+    """Split a URL, or raise `ConfigurationError` without showing what may be a password in it."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise ConfigurationError(
+            f"the URL {redact(url)} cannot be read: its host or port is malformed. "
+            "Write the characters / ? # @ : and % of a password as %2F %3F %23 %40 %3A and %25"
+        ) from None
+    if not parts.scheme:
+        raise ConfigurationError(
+            f"the URL {redact(url)} has no scheme. Begin it with the adapter's name, as in stream:///var/lib/sessions"
+        )
+    return parts
+
+
+def query_of(parts: SplitResult) -> dict[str, str]:
+    """Return the query of a URL as a mapping of decoded texts.
+
+    Raises `ConfigurationError` for an option that stands there twice and for one that is not UTF-8 when decoded.
+    """
+    try:
+        pairs = parse_qsl(parts.query, keep_blank_values=True, errors="strict")
+    except ValueError:
+        raise ConfigurationError(
+            "the query of the URL is not UTF-8 when its %-escapes are decoded. Escape its values as UTF-8"
+        ) from None
+    query: dict[str, str] = {}
+    for name, text in pairs:
+        if name in query:
+            raise ConfigurationError(f"the URL gives the option {name!r} twice. Give it once")
+        query[name] = text
+    return query
+
+
+def redact(url: str) -> str:
+    """Return the URL as it may be shown: without user, password, fragment and the values of its query.
+
+    A password may hold characters that nobody escaped; where it is not clear what a part is, it is hidden.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return _without_authority(url)
+    address, _, query = rest.partition("?")
+    if "@" in query:
+        return _printable(f"{scheme}://{_HIDDEN}")
+    user, at, address = address.rpartition("@")
+    address, fragment = _cut_fragment(address)
+    host, slash, path = address.partition("/")
+    shown = ",".join(each if _HOST.fullmatch(each) else _HIDDEN for each in host.split(","))
+    return _printable(f"{scheme}://{_HIDDEN + at if user or at else ''}{shown}{slash}{path}{fragment}{_names(query)}")
+
+
+def _without_authority(url: str) -> str:
+    """Show a text that has no ``://``: what follows a colon may be anything."""
+    head, _, query = url.partition("?")
+    if "@" in url:
+        return _HIDDEN
+    scheme, colon, _ = head.partition(":")
+    return _printable(f"{scheme}:{_HIDDEN}" if colon else head + _names(query))
+
+
+def _cut_fragment(address: str) -> tuple[str, str]:
+    before, mark, _ = address.partition("#")
+    return before, mark and f"#{_HIDDEN}"
+
+
+def _names(query: str) -> str:
+    """Show the names that a query gives values to."""
+    if not query:
+        return ""
+    pairs = (pair.partition("=") for pair in query.split("&"))
+    return "?" + "&".join(f"{name}={_HIDDEN}" if mark else _HIDDEN for name, mark, _ in pairs)
+
+
+def _printable(text: str) -> str:
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
