@@ -17,7 +17,7 @@ class Site:
         self.path = path
 
     def install(self, distribution, *, version="1.0", modules=None, **groups):
-        """Write the files that an installer would have written; ``groups`` are entry points by the group's last word."""
+        """Write the files that an installer would; ``groups`` are entry points by the last word of their group."""
         folder = self.path / f"{distribution.replace('-', '_')}-{version}.dist-info"
         folder.mkdir()
         (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")

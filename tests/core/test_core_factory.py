@@ -238,6 +238,7 @@ def test_damaged_metadata_of_a_stranger_do_no_harm(site, caplog):
 
     assert isinstance(AdapterFactory().new_instance("memory"), Memory)
     assert "stranger" not in [one.name for one in AdapterFactory().available()]
+    assert [record.name for record in caplog.records] == ["sessionbag.factory.discovery"]
 
 
 @pytest.mark.parametrize(

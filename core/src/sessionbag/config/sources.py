@@ -90,7 +90,7 @@ def read_environment(environ: Mapping[str, str]) -> dict[str, object]:
         elif name == "URL":
             config["url"] = text
         else:
-            config.update(_plain(variable, name.lower() if name.isupper() else name, text))
+            config.update(_plain(variable, name.lower() if name.isupper() else "", text))
     _settle_url(config)
     return _with_nested(config, nested)
 
