@@ -36,6 +36,8 @@ class Recorder(Memory):
 
     @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
     class Options(Memory.Options):
+        """A path and a password, as a store's options have them."""
+
         save_path: str | None = option(None, doc="a path")
         password: str = option("", doc="a password", secret=True)
 
@@ -304,7 +306,7 @@ def test_default_of_an_adapters_lifetime_contradicts_nothing():
     class Own(Memory):
         @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
         class Options(Memory.Options):
-            lifetime: int | timedelta | None = option(777, doc="idle lifetime")
+            lifetime: int | timedelta | None = option(777, doc="idle")  # noqa: RUF009  # it is a field
 
     assert made(ManagerFactory, adapter=Own, lifetime=100).options.lifetime == 100
     assert made(ManagerFactory, adapter=Own(Own.Options()), lifetime=100).options.lifetime == 100
@@ -401,12 +403,6 @@ def test_representation_hides_secrets_and_looks_into_no_object():
 
         def __repr__(self):
             return "Cipher(key='hunter2')"
-
-    class Secretive(Recorder):
-        class Options(Recorder.Options):
-            @classmethod
-            def from_url(cls, url):
-                return cls(password="hunter2")
 
     plain = made(ManagerFactory, adapter=Recorder, options={"password": "hunter2"}, cipher=Cipher())
     by_url = FactoryOptions(adapter="x://ann:hunter2@host", plugins=["http://ann:hunter2@host", Cipher()])
