@@ -74,7 +74,7 @@ def pythons(session: nox.Session) -> None:
 def soak(session: nox.Session) -> None:
     """Run the tests that have longer settings, with these."""
     install(session, *group("test"))
-    longer = {"SESSIONBAG_SOAK": "1", "SESSIONBAG_KILLS": "500"}
+    longer = {"SOAK": "1", "SESSIONBAG_KILLS": "500"}
     session.run("pytest", "-m", "soak", *session.posargs, env=longer)
 
 
