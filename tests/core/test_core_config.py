@@ -1,6 +1,7 @@
 """One configuration, wherever it comes from: what it resolves to, and what is refused when it is loaded."""
 
 import dataclasses
+import os
 import re
 import subprocess
 import sys
@@ -56,6 +57,13 @@ class Recorder(Memory):
     def close(self):
         self.calls.append(("close",))
         return True
+
+
+@pytest.fixture(autouse=True)
+def own_environment(monkeypatch):
+    """Take away what the tests themselves are configured with."""
+    for name in [name for name in os.environ if name.startswith("SESSIONBAG_")]:
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture
@@ -300,13 +308,28 @@ def test_two_lifetimes_have_to_agree():
     )
 
 
+def test_adapters_lifetime_is_whole_seconds_too():
+    """An adapter of somebody else may declare it otherwise; sessions need whole seconds."""
+
+    class Own(Memory):
+        @dataclasses.dataclass(frozen=True)
+        class Options:
+            lifetime: float = 60.0
+            prefix: str = ""
+
+    assert made(ManagerFactory, adapter=Own, options={"lifetime": 90.0}).options.lifetime == 90
+    assert "lifetime in the adapter's options cannot be 1.5" in refused(
+        ConfigurationError, adapter=Own, options={"lifetime": 1.5}
+    )
+
+
 def test_default_of_an_adapters_lifetime_contradicts_nothing():
     """Only a lifetime that somebody gave counts."""
 
     class Own(Memory):
         @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
         class Options(Memory.Options):
-            lifetime: int | timedelta | None = option(777, doc="idle")  # noqa: RUF009  # it is a field
+            lifetime: int | timedelta | None = option(777, doc="idle")  # it is a field
 
     assert made(ManagerFactory, adapter=Own, lifetime=100).options.lifetime == 100
     assert made(ManagerFactory, adapter=Own(Own.Options()), lifetime=100).options.lifetime == 100

@@ -358,7 +358,7 @@ def test_adapter_without_options_takes_none(site):
         factory.new_instance("plain", {"host": "h"})
     with pytest.raises(ConfigurationError, match=r"takes no options. Leave out: host"):
         factory.new_instance("plain://?host=h")
-    with pytest.raises(ConfigurationError, match=r"has a host or a path"):
+    with pytest.raises(ConfigurationError, match=r"has a host, a path or a fragment"):
         factory.new_instance("plain://host")
 
 

@@ -33,12 +33,28 @@ class Parts(NamedTuple):
     codec: Codec
     handler: SessionHandler
     hooks: HookCaller | None
+    save_path: str
+    """What the handler is opened with."""
 
 
 def assemble(given: Mapping[str, object]) -> Parts:
-    """Check a configuration, make its parts and open the handler.
+    """Make the parts of a configuration, and open the handler.
 
-    With ``enabled=False`` no adapter is looked for. Raises `ConfigurationError` and its kinds, and `StoreUnavailable`.
+    Raises the same as `resolve`, and `StoreUnavailable`.
+    """
+    parts = resolve(given)
+    if parts.options.enabled and not parts.handler.open(parts.save_path, parts.options.name):
+        raise StoreUnavailable(
+            f"the adapter {type(parts.handler).__qualname__} could not be opened. "
+            "See what it logged, and check its options"
+        )
+    return parts
+
+
+def resolve(given: Mapping[str, object]) -> Parts:
+    """Check a configuration and make its parts; nothing is opened.
+
+    With ``enabled=False`` no adapter is looked for. Raises `ConfigurationError` and its kinds.
     """
     options = build(FactoryOptions, _with_fitting_grace(given))
     prefer = cast("Mapping[str, str]", options.prefer)
@@ -48,16 +64,19 @@ def assemble(given: Mapping[str, object]) -> Parts:
     options = _fit_serializer(options, given, serializer)
     codec = Codec(serializer, _cipher(options, prefer))
     if not options.enabled:
-        return Parts(options, codec, Noop(), hooks)
+        return Parts(options, codec, Noop(), hooks, "")
     adapter = _adapter(options, prefer, hooks)
     options = _agree_on_lifetime(options, given, adapter.lifetime)
+    return Parts(options, codec, _handler(adapter, options, serializer), hooks, adapter.save_path)
+
+
+def _handler(adapter: _Adapter, options: FactoryOptions, serializer: Serializer) -> SessionHandler:
     handler = adapter.make()
     if options.concurrency == "lock":
         require(handler, LockingHandler, 'concurrency="lock"')
     if serializer.bare and hasattr(handler, "bare"):
         handler.bare = True
-    _open(handler, adapter.save_path, options.name)
-    return Parts(options, codec, handler, hooks)
+    return handler
 
 
 class _Adapter(NamedTuple):
@@ -76,20 +95,26 @@ class _Adapter(NamedTuple):
         return "" if path is None else str(path)
 
     @property
-    def lifetime(self) -> int | timedelta | None:
-        """The lifetime that was given to the adapter, or None."""
-        if self.prepared is not None:
-            return cast("int | timedelta | None", self.prepared.given.get("lifetime"))
-        return _changed_lifetime(self.options)
+    def lifetime(self) -> int | None:
+        """The lifetime in seconds that was given to the adapter, or None.
+
+        A handler that was made elsewhere does not tell what it was given: there, what is not the default was.
+        """
+        lifetime = getattr(self.options, "lifetime", None)
+        if not isinstance(lifetime, (int, float, timedelta)):
+            return None
+        given = _is_changed(self.options, "lifetime") if self.prepared is None else "lifetime" in self.prepared.given
+        try:
+            return whole_seconds(lifetime) if given else None
+        except ValueError as error:
+            raise ConfigurationError(f"lifetime in the adapter's options cannot be {lifetime!r}: {error}") from None
 
 
-def _changed_lifetime(options: object) -> int | timedelta | None:
-    """Return the lifetime in the options of a handler that was made elsewhere, where it is not the default."""
-    lifetime = getattr(options, "lifetime", None)
-    if not dataclasses.is_dataclass(options) or not isinstance(lifetime, (int, timedelta)):
-        return None
-    field = next(field for field in dataclasses.fields(options) if field.name == "lifetime")
-    return None if default_of(field) == lifetime else lifetime
+def _is_changed(options: object, name: str) -> bool:
+    if isinstance(options, type) or not dataclasses.is_dataclass(options):
+        return False
+    fields = (field for field in dataclasses.fields(options) if field.name == name)
+    return any(default_of(field) != getattr(options, name) for field in fields)
 
 
 def _adapter(options: FactoryOptions, prefer: Mapping[str, str], hooks: HookCaller | None) -> _Adapter:
@@ -152,11 +177,8 @@ def _fit_serializer(options: FactoryOptions, given: Mapping[str, object], serial
     return dataclasses.replace(options, absolute_lifetime=None)
 
 
-def _agree_on_lifetime(
-    options: FactoryOptions, given: Mapping[str, object], of_adapter: int | timedelta | None
-) -> FactoryOptions:
+def _agree_on_lifetime(options: FactoryOptions, given: Mapping[str, object], seconds: int | None) -> FactoryOptions:
     """Let the lifetime that was given count, whichever of the two it is."""
-    seconds = whole_seconds(of_adapter)
     if seconds is None or seconds == options.lifetime:
         return options
     if "lifetime" in given:
@@ -174,10 +196,3 @@ def _with_fitting_grace(given: Mapping[str, object]) -> Mapping[str, object]:
         return given
     seconds = lifetime.total_seconds() if isinstance(lifetime, timedelta) else lifetime
     return {**given, "rotation_grace": int(seconds)} if 0 < seconds < _GRACE else given
-
-
-def _open(handler: SessionHandler, save_path: str, name: str) -> None:
-    if not handler.open(save_path, name):
-        raise StoreUnavailable(
-            f"the adapter {type(handler).__qualname__} could not be opened. See what it logged, and check its options"
-        )

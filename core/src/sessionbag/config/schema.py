@@ -34,7 +34,7 @@ class FactoryOptions(SessionOptions):
         None, doc="required: a name, module:Class, a class or an instance; a URL gives name and options"
     )
     options: Mapping[str, object] = option({}, doc="the adapter's options", secret=True)
-    cookie: CookiePolicy | Mapping[str, object] = option(  # noqa: RUF009  # it is a field
+    cookie: CookiePolicy | Mapping[str, object] = option(  # it is a field
         {}, doc="the cookie's attributes, as below"
     )
     plugins: Sequence[object] = option((), doc="hook plugins: names, classes, modules or instances")

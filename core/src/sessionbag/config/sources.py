@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 import typing
 from functools import partial
 from pathlib import Path
@@ -42,6 +41,8 @@ def read_toml(path: str | os.PathLike[str]) -> dict[str, object]:
 
 
 def _parsed(path: Path) -> dict[str, object]:
+    import tomllib  # noqa: PLC0415  # only who has such a file pays for it
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -268,8 +268,10 @@ def _options_of_url(cls: type[SessionHandler], url: str) -> dict[str, object]:
 
 def _refuse_place(url: str) -> None:
     parts = split_url(url)
-    if parts.netloc or parts.path.strip("/"):
-        raise ConfigurationError(f"the URL {redact(url)} has a host or a path, which its adapter does not take")
+    if parts.netloc or parts.path.strip("/") or parts.fragment:
+        raise ConfigurationError(
+            f"the URL {redact(url)} has a host, a path or a fragment, which its adapter does not take. Leave it out"
+        )
 
 
 def _merged(url: str, given: Mapping[str, object], beside: Mapping[str, object]) -> dict[str, object]:
