@@ -30,8 +30,8 @@ class Serializer(Protocol):
         ...
 
     def loads(self, data: bytes) -> dict[str, object]:
-        """Decode what `dumps` made.
+        """Decode what `dumps` made. Nothing but plain values can come of any bytes.
 
-        Raises `CorruptRecord` for any bytes that it did not make, and never anything else.
+        Raises `CorruptRecord`, and never anything else, for bytes that are no session.
         """
         ...

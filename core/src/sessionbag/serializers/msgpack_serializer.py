@@ -4,9 +4,10 @@ Extension types (code: payload)::
 
     1  a mark, the first element of an array: b"t" the rest is a tuple, b"s" a set, b"f" a frozenset
     2  int beyond 64 bits: two's complement, big-endian
-    3  datetime: ISO 8601, with a trailing "f" where ``fold`` is 1
+    3  datetime: ISO 8601, with a trailing "f" where ``fold`` is 1; an offset of a fraction of a second is written
+       as "@" and microseconds
     4  date: ISO 8601
-    5  time: ISO 8601, with a trailing "f" where ``fold`` is 1
+    5  time: likewise
     6  timedelta: days, seconds and microseconds as big-endian 32-bit integers
     7  Decimal: its text
     8  UUID: its 16 bytes
@@ -18,7 +19,7 @@ by itself, in both directions, with one bound on the depth and one buffer.
 from __future__ import annotations
 
 import struct
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import UUID
@@ -39,7 +40,11 @@ _FROZENSET: Final = ExtType(_MARK, b"f")
 _MARKED: Final[dict[type, ExtType]] = {tuple: _TUPLE, set: _SET, frozenset: _FROZENSET}
 
 _TEXT: Final = frozenset({str})
+_MICROSECOND: Final = timedelta(microseconds=1)
 _DELTA: Final = struct.Struct(">iii")
+
+# 3: MessagePack's own timestamps, which we never write and which no hook is asked about, become datetimes.
+_READING: Final[dict[str, Any]] = {"strict_map_key": False, "timestamp": 3}
 
 # Bytes of the format that begin a container, and those that begin a binary or extension value.
 _HEADS: Final = bytes([*range(0x80, 0xA0), *range(0xDC, 0xE0)])
@@ -55,8 +60,12 @@ def _iso(value: datetime | time) -> bytes:
     """Write date and time with the offset. ``fold`` only matters, and is only kept, where there is no offset."""
     if value.tzinfo is None:
         return f"{value.isoformat()}{'f' * value.fold}".encode()
-    if value.utcoffset() is None:
+    offset = value.utcoffset()
+    if offset is None:
         raise ValueError("has an offset that depends on a date. Store a datetime instead")
+    if offset.microseconds:
+        # fromisoformat() loses offsets below a second.
+        return f"{value.replace(tzinfo=None, fold=0).isoformat()}@{offset // _MICROSECOND}".encode()
     return value.isoformat().encode()
 
 
@@ -168,7 +177,9 @@ def _read_iso(kind: type[datetime | time], payload: bytes) -> datetime | time:
     text = payload.decode()
     if text.endswith("f"):
         return kind.fromisoformat(text[:-1]).replace(fold=1)
-    return kind.fromisoformat(text)
+    local, mark, offset = text.partition("@")
+    value = kind.fromisoformat(local)
+    return value.replace(tzinfo=timezone(int(offset) * _MICROSECOND)) if mark else value
 
 
 def _read_delta(payload: bytes) -> timedelta:
@@ -267,7 +278,7 @@ class MsgpackSerializer:
         """See `Serializer.loads`."""
         try:
             # A mark is an extension value of one byte, and the only thing that needs a look at each array.
-            value = _load_marked(data) if b"\xd4" in data else unpackb(data, strict_map_key=False, ext_hook=_value)
+            value = _load_marked(data) if b"\xd4" in data else unpackb(data, ext_hook=_value, **_READING)
         except Exception as error:  # noqa: BLE001  # anything can come of foreign bytes
             raise CorruptRecord(f"the record does not decode as msgpack: {type(error).__name__}") from None
         doubtful = len(data.translate(None, _HARMLESS)) > MAX_DEPTH
@@ -278,7 +289,7 @@ class MsgpackSerializer:
 
 def _load_marked(data: bytes) -> object:
     marks = _Marks()
-    value = unpackb(data, strict_map_key=False, ext_hook=marks.extension, list_hook=marks.array)
+    value = unpackb(data, ext_hook=marks.extension, list_hook=marks.array, **_READING)
     if marks.open:
         raise ValueError("a mark outside an array")
     return value
