@@ -174,8 +174,7 @@ class _Response:
 
     def run(self, app: WSGIApplication, key: str) -> Iterable[bytes]:
         """Call the application and return what the server is to iterate over."""
-        self._context.run(set_current, self._manager, key)
-        return self._context.run(self._call, app)
+        return self._context.run(self._call, app, key)
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -187,7 +186,8 @@ class _Response:
         """Close the application's body, then the session."""
         self._context.run(self._close)
 
-    def _call(self, app: WSGIApplication) -> Iterable[bytes]:
+    def _call(self, app: WSGIApplication, key: str) -> Iterable[bytes]:
+        set_current(self._manager, key)
         try:
             self._body = app(self._environ, self._start_response)
             if _is_whole(self._body, self._environ):
@@ -195,8 +195,11 @@ class _Response:
                 return self._body
             self._items = iter(self._body)
         except BaseException as error:  # noqa: BLE001  # `_failed` raises what it does not answer
-            self._close_body()
-            self._items = self._failed(error)
+            try:
+                self._items = self._failed(error)
+            except BaseException:
+                self._close_body()  # the server never gets to see it
+                raise
         return self
 
     def _start_response(
