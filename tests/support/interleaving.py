@@ -50,6 +50,10 @@ class Loss(NamedTuple):
     performed: bool
 
 
+def _nothing() -> Steps:
+    yield from ()
+
+
 @dataclass
 class Request:
     """One request: what it does, and what became of it."""
@@ -104,10 +108,6 @@ class World:
 
 
 Script = Callable[[Request], Steps]
-
-
-def _nothing() -> Steps:
-    yield from ()
 
 
 def began(request: Request) -> Steps:

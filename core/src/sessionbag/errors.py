@@ -85,7 +85,7 @@ class AdapterError(ConfigurationError):
     def __init__(self, message: str, *, name: str = "") -> None:
         """Keep the name beside the message."""
         super().__init__(message)
-        self.name = name
+        self.name: str | None = name  # as ImportError declares it
 
 
 class AdapterNotFound(AdapterError, LookupError):

@@ -53,7 +53,7 @@ def abort(session: Session) -> Flow[None]:
 
 
 def _destroy_record(session: Session) -> Flow[None]:
-    """Destroy by key and version; on a conflict read again and follow every move, whether it is to be followed or not."""
+    """Destroy by key and version; on a conflict read again, and follow every move, also those not to be followed."""
     key = session.key
     version = session.base.version if session.base is not None else None
     for attempt in range(TRIES):
@@ -74,4 +74,3 @@ def _destroy_record(session: Session) -> Flow[None]:
         else:
             return
     raise crowded()
-

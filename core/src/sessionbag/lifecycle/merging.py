@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from sessionbag.errors import SessionConflict, SessionGone
 from sessionbag.lifecycle.modification import rebase
@@ -11,9 +11,6 @@ from sessionbag.lifecycle.reading import Verdict, look, refused
 from sessionbag.lifecycle.state import Base, Phase, Session
 from sessionbag.lifecycle.writing import settle
 from sessionbag.merge import adopt
-
-if TYPE_CHECKING:
-    from typing import NoReturn
 
 TRIES: Final = 16
 """Attempts to write at most, in one save."""
@@ -44,10 +41,9 @@ def catch_up(session: Session, *, strictly: bool) -> Flow[None]:
     """
     found = yield from look(session, session.key)
     if found.verdict is not Verdict.LIVE or found.base is None or found.data is None:
-        yield from end(session)
-    else:
-        session.key = found.key
-        yield from merge_in(session, found.base, found.data, strictly=strictly)
+        raise (yield from end(session))
+    session.key = found.key
+    yield from merge_in(session, found.base, found.data, strictly=strictly)
 
 
 def merge_in(session: Session, there: Base, theirs: dict[str, object], *, strictly: bool) -> Flow[None]:
@@ -73,10 +69,10 @@ def merge_in(session: Session, there: Base, theirs: dict[str, object], *, strict
     session.base = there
 
 
-def end(session: Session, reason: str = "gone") -> Flow[NoReturn]:
+def end(session: Session, reason: str = "gone") -> Flow[SessionGone]:
     """End the session for the rest of the request: it is not stored again, and its cookie is left alone.
 
-    Always raises `SessionGone`.
+    Returns the error to raise.
     """
     session.phase = Phase.ENDED
     session.data.clear()
@@ -84,7 +80,7 @@ def end(session: Session, reason: str = "gone") -> Flow[NoReturn]:
     session.pending.clear()
     session.change = None
     yield refused(session, reason, session.key)
-    raise SessionGone(
+    return SessionGone(
         "the session ended while this request was running, and what was not saved is dropped. "
         "A new one begins with regenerate_id()"
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from sessionbag.merge import adopt, merge
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sessionbag.lifecycle.state import Session
     from sessionbag.record import Codec
 

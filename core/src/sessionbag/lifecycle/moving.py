@@ -71,7 +71,7 @@ def _fill(session: Session, key: str, body: bytes, target: Base) -> Flow[Base]:
     """Create the new record, or replace what we put there before; nobody else knows its key yet."""
     ttl = session.ttl(target.created)
     if ttl <= 0:
-        yield from end(session, "expired")
+        raise (yield from end(session, "expired"))
     mark = session.sources.new_mark()
     header = Header(target.created, target.rotated, target.marks, target.principal)
     data = session.codec.live(key, mark, header, body)
@@ -79,18 +79,25 @@ def _fill(session: Session, key: str, body: bytes, target: Base) -> Flow[Base]:
         try:
             version = yield from twice(Write(key, data, ttl, target.version))
         except (SessionConflict, SessionGone):
-            found = examine(session, key, (yield Read(key)))
-            if isinstance(found, Moved) or found.base is None:
-                yield from end(session)
-            elif mark not in split(found.base.marks) and not session.codec.bare:
-                target = target._replace(version=found.version)
+            there = yield from _ours(session, key)
+            if mark not in split(there.marks) and body != there.body:
+                target = target._replace(version=there.version)
                 continue
-            version = found.version
+            version = there.version
         except StoreUnavailable:
             yield from _discard(key)
             raise
         return target._replace(body=body, version=cast("bytes | None", version), marks=joined(mark, target.marks))
     raise crowded()
+
+
+def _ours(session: Session, key: str) -> Flow[Base]:
+    """Read the new record after it was refused to us: an answer was lost, and what is there is ours."""
+    stored: Stored | None = yield Read(key)
+    found = examine(session, key, stored)
+    if isinstance(found, Moved) or found.base is None:
+        raise (yield from end(session))
+    return found.base
 
 
 def _check_former(session: Session, new_key: str) -> Flow[None]:
@@ -102,7 +109,7 @@ def _check_former(session: Session, new_key: str) -> Flow[None]:
         raise
     found = examine(session, session.key, stored)
     if isinstance(found, Found) and found.verdict is not Verdict.LIVE:
-        yield from end(session)
+        raise (yield from end(session))
 
 
 def _leave(session: Session, kind: ChangeKind, new_key: str, new: Base) -> Flow[Base | None]:
@@ -121,7 +128,7 @@ def _leave(session: Session, kind: ChangeKind, new_key: str, new: Base) -> Flow[
             if kind is ChangeKind.ROTATION:
                 return None
         elif there.base is None or there.data is None:
-            yield from end(session)
+            raise (yield from end(session))
         else:
             yield from merge_in(session, there.base, there.data, strictly=session.concurrency == "strict")
             target = new._replace(marks=there.base.marks, principal=there.base.principal)

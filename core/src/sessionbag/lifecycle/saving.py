@@ -8,8 +8,8 @@ from sessionbag.errors import SessionConflict, SessionGone, SessionReadOnly
 from sessionbag.lifecycle.merging import TRIES, catch_up, crowded, end, pause
 from sessionbag.lifecycle.moving import change_id
 from sessionbag.lifecycle.operations import Flow, Notify
-from sessionbag.lifecycle.state import Base, Change, ChangeKind, CookieChange, Phase, Session
 from sessionbag.lifecycle.starting import begin_new
+from sessionbag.lifecycle.state import Base, Change, ChangeKind, CookieChange, Phase, Session
 from sessionbag.lifecycle.writing import put
 
 
@@ -127,13 +127,13 @@ def _replace(session: Session, base: Base, body: bytes) -> Flow[None]:
                 break
         ttl = session.ttl(base.created)
         if ttl <= 0:
-            yield from end(session, "expired")
+            raise (yield from end(session, "expired"))
         try:
             session.base = yield from put(session, session.key, body, base, ttl)
         except SessionConflict:
             version = None
-        except SessionGone:
-            yield from end(session)
+        except SessionGone as gone:
+            raise (yield from end(session)) from gone
         else:
             break
     else:

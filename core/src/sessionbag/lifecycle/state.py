@@ -12,14 +12,12 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import Final, NamedTuple, cast
 
 from sessionbag.handler import MARK_SIZE
-
-if TYPE_CHECKING:
-    from sessionbag.lifecycle.modification import Modification
-    from sessionbag.lifecycle.policy import Concurrency, SessionOptions
-    from sessionbag.record import Codec
+from sessionbag.lifecycle.modification import Modification
+from sessionbag.lifecycle.policy import Concurrency, SessionOptions
+from sessionbag.record import Codec
 
 ID_BYTES: Final = 32
 """Random bytes in a session id (OWASP ASVS 5.0, 7.2.3, asks for 16)."""
@@ -164,7 +162,7 @@ class Session:
         return now if self.base is None else min(self.base.created, now)
 
     def absolute_left(self, created: int) -> float | None:
-        """Return the seconds left of the absolute lifetime of a session that began then, or None where there is none."""
+        """Return the seconds left to a session that was created then, or None without an absolute lifetime."""
         lifetime = cast("int | None", self.options.absolute_lifetime)
         if lifetime is None or self.codec.bare:
             return None
