@@ -47,7 +47,7 @@ def merge(
     """
     merger = _Merger(same)
     data = merger.value(dict(base), dict(theirs), dict(ours), "")
-    return Merged(dict(cast("dict[str, object]", data)), tuple(merger.conflicts))
+    return Merged(cast("dict[str, object]", data), tuple(merger.conflicts))
 
 
 class _Merger:
