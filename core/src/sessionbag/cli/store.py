@@ -23,14 +23,7 @@ def opened(given: argparse.Namespace) -> Iterator[SessionHandler]:
 
     Raises `ConfigurationError` and `StoreUnavailable`.
     """
-    url = given.url or os.environ.get(URL_VARIABLE, "")
-    if "://" not in url:
-        raise ConfigurationError(
-            f"no URL is given. Write one, as in stream:///var/lib/sessions, or set {URL_VARIABLE}"
-            if not url
-            else "this is no URL of an adapter. Write name://, as in stream:///var/lib/sessions"
-        )
-    handler = AdapterFactory().new_instance(url)
+    handler = AdapterFactory().new_instance(_url(given))
     path = getattr(getattr(handler, "options", None), "save_path", None)
     if not handler.open("" if path is None else str(path), "session"):
         raise StoreUnavailable("the adapter could not be opened")
@@ -38,3 +31,12 @@ def opened(given: argparse.Namespace) -> Iterator[SessionHandler]:
         yield handler
     finally:
         handler.close()
+
+
+def _url(given: argparse.Namespace) -> str:
+    url: str = given.url or os.environ.get(URL_VARIABLE, "")
+    if not url:
+        raise ConfigurationError(f"no URL is given. Write one, as in stream:///var/lib/sessions, or set {URL_VARIABLE}")
+    if "://" not in url:
+        raise ConfigurationError("this is no URL of an adapter. Write name://, as in stream:///var/lib/sessions")
+    return url

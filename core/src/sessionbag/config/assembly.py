@@ -127,7 +127,8 @@ def _adapter(options: FactoryOptions, prefer: Mapping[str, str], hooks: HookCall
         return _Adapter(None, prepared, prepared.options)
     if options.options:
         raise ConfigurationError(
-            f"the adapter is given as an object, which has its options already. Leave out: {', '.join(options.options)}"
+            f"the adapter is given as an object, which has its options already. "
+            f"Leave out: {', '.join(map(str, options.options))}"
         )
     return _Adapter(check_handler(adapter), None, getattr(adapter, "options", None))
 

@@ -56,7 +56,7 @@ class PartFactory:
             if options:
                 raise ConfigurationError(
                     f"the {self.kind.word} is given as an object, which has its options already. Leave out: "
-                    f"{', '.join(sorted(options))}"
+                    f"{', '.join(sorted(map(str, options)))}"
                 )
             return self._check(part, f"the object given as {self.kind.word}")
         target: object = self._registry.resolve(part).target if isinstance(part, str) else part
@@ -134,7 +134,7 @@ class PluginFactory(PartFactory):
     def _plain(self, target: object, options: Mapping[str, object], what: str) -> object:
         """Take a module or a ready object as it is."""
         if options:
-            raise ConfigurationError(f"{what} takes no options. Leave out: {', '.join(sorted(options))}")
+            raise ConfigurationError(f"{what} takes no options. Leave out: {', '.join(sorted(map(str, options)))}")
         return target
 
 

@@ -177,7 +177,7 @@ def check_given(cls: type, options: Mapping[str, object], what: str) -> object:
     if declared is not None:
         return build(declared, options)
     if options:
-        raise ConfigurationError(f"{what} takes no options. Leave out: {', '.join(sorted(options))}")
+        raise ConfigurationError(f"{what} takes no options. Leave out: {', '.join(sorted(map(str, options)))}")
     return None
 
 
