@@ -6,8 +6,8 @@ from string import printable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sessionbag import ConfigurationError, InvalidSessionId
 from sessionbag.cookies import CookiePolicy, SessionCookie
-from sessionbag.errors import ConfigurationError, InvalidSessionId
 
 ID = "0123456789abcdef" * 4
 

@@ -11,9 +11,7 @@ from wsgiref.util import FileWrapper, setup_testing_defaults
 from wsgiref.validate import validator
 
 import pytest
-from sessionbag.adapters import Memory
-from sessionbag.config import ManagerFactory
-from sessionbag.errors import StoreUnavailable
+from sessionbag import ManagerFactory, Memory, StoreUnavailable
 from waitress import wasyncore
 from waitress.server import create_server
 

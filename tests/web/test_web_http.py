@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sessionbag.config import ManagerFactory
+from sessionbag import ManagerFactory
 from sessionbag.wsgi import SessionMiddleware
 
 STREAM = pytest.param(

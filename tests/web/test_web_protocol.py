@@ -7,9 +7,7 @@ from wsgiref.util import FileWrapper
 from wsgiref.validate import validator
 
 import pytest
-from sessionbag.config import ManagerFactory
-from sessionbag.current import current_session
-from sessionbag.errors import NoCurrentSession, StoreUnavailable
+from sessionbag import ManagerFactory, NoCurrentSession, StoreUnavailable, current_session
 from sessionbag.wsgi import SessionMiddleware
 
 TEXT = [("Content-Type", "text/plain")]

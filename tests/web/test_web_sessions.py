@@ -4,10 +4,14 @@ import contextlib
 import logging
 
 import pytest
-from sessionbag.config import ManagerFactory
-from sessionbag.current import current_session
-from sessionbag.errors import ConfigurationError, HeadersAlreadySent, NoCurrentSession
-from sessionbag.hookspecs import hookimpl
+from sessionbag import (
+    ConfigurationError,
+    HeadersAlreadySent,
+    ManagerFactory,
+    NoCurrentSession,
+    current_session,
+    hookimpl,
+)
 from sessionbag.wsgi import SessionMiddleware
 
 HOSTILE = [
