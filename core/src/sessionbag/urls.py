@@ -33,14 +33,18 @@ def split_url(url: str) -> SplitResult:
 def query_of(parts: SplitResult) -> dict[str, str]:
     """Return the query of a URL as a mapping of decoded texts.
 
-    Raises `ConfigurationError` for an option that stands there twice and for one that is not UTF-8 when decoded.
+    Raises `ConfigurationError` for a part that is no ``name=value``, and for an option that stands there twice. The
+    part is not shown: it is one of a password with an unescaped question mark, most of the time.
     """
     try:
-        pairs = parse_qsl(parts.query, keep_blank_values=True, errors="strict")
+        pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=True, errors="strict")
     except ValueError:
+        pairs = [("", "")]
+    if not all(name.isidentifier() for name, _ in pairs):
         raise ConfigurationError(
-            "the query of the URL is not UTF-8 when its %-escapes are decoded. Escape its values as UTF-8"
-        ) from None
+            "the query of the URL cannot be read. Write name=value&name=value, with %-escapes in UTF-8, "
+            "and a question mark in a password as %3F"
+        )
     query: dict[str, str] = {}
     for name, text in pairs:
         if name in query:
@@ -86,7 +90,7 @@ def _names(query: str) -> str:
     if not query:
         return ""
     pairs = (pair.partition("=") for pair in query.split("&"))
-    return "?" + "&".join(f"{name}={_HIDDEN}" if mark else _HIDDEN for name, mark, _ in pairs)
+    return "?" + "&".join(f"{name}={_HIDDEN}" if mark and name.isidentifier() else _HIDDEN for name, mark, _ in pairs)
 
 
 def _printable(text: str) -> str:
