@@ -1,0 +1,238 @@
+"""Collecting garbage: only what is over, only what is ours, honestly counted."""
+
+import fcntl
+import os
+import time
+import tracemalloc
+
+import pytest
+from sessionbag_stream._temporary import Temporary
+
+RECORD = b"12345678 data"
+
+
+def fill(store, count, ttl=10, start=0):
+    keys = [f"{(start + number) * 7919 % 256:02x}{start + number:062x}" for number in range(count)]
+    for key in keys:
+        store.write(key, RECORD, ttl, expected=None)
+    return keys
+
+
+@pytest.fixture(autouse=True)
+def no_sweep_at_create(monkeypatch):
+    """Let creates sweep only in the tests that are about it."""
+    monkeypatch.setattr("sessionbag_stream.adapter.ODDS", float("inf"))
+
+
+def test_expired_records_are_removed_and_counted(store, clock, files):
+    """Live ones stay."""
+    fill(store, 12, ttl=10)
+    live = fill(store, 5, ttl=100, start=12)
+
+    clock.now += 10
+    assert store.gc(3600) == 12
+    assert store.gc(3600) == 0
+    assert sorted(f"sess_{key}" for key in live) == sorted(path.name for path in files())
+
+
+def test_without_records_there_is_nothing_to_remove(store):
+    """Not even shards."""
+    assert store.gc(3600) == 0
+
+
+def foreign_names(key):
+    return ["README", "sess_", "sess_with_underscore", f"other_{key}", f".other_{key}.lock", ".other_x.tmp", ".sess_x"]
+
+
+def test_foreign_files_are_left_alone(store, key, clock, files, save_path):
+    """Whatever their age: other prefixes, names that are no keys, links, folders."""
+    fill(store, 3)
+    store.write(key, RECORD, 1, expected=None)
+    folder = next(path for path in files() if key in path.name).parent
+    for name in foreign_names(key):
+        (folder / name).write_text("mine")
+        os.utime(folder / name, (1, 1))
+    (folder / "sess_folder").mkdir()
+    os.utime(folder / "sess_folder", (1, 1))
+    (folder / "sess_link").symlink_to(save_path)
+    os.mkfifo(folder / "sess_pipe")
+    os.utime(folder / "sess_pipe", (1, 1))
+
+    clock.now += 10
+    assert store.gc(1) == 4
+    expected = {*foreign_names(key), "sess_folder", "sess_link", "sess_pipe"}
+    assert expected == {path.name for path in folder.iterdir() if path.name in expected}
+
+
+def test_a_record_of_another_shape_of_store_is_left_alone(make, key, clock, files):
+    """A sharded store does not sweep the save path itself, where other software may keep its sessions."""
+    make(shards=0).write(key, RECORD, 1, expected=None)
+
+    clock.now += 10
+    assert make(shards=256).gc(1) == 0
+    assert len(files()) == 1
+
+
+def test_what_other_software_wrote_plainly_is_bounded_by_the_largest_lifetime(make, save_path, clock):
+    """Its file's time is no deadline but the moment of writing; to us it is absent."""
+    store = make(shards=0)
+    (save_path / "sess_foreign").write_text("a session of PHP")
+    clock.now = time.time() + 1
+
+    assert store.read("foreign") is None
+    assert store.gc(3600) == 0
+    clock.now += 3600
+    assert store.gc(3600) == 1
+
+
+def test_a_record_whose_time_was_moved_is_expired(store, key, files):
+    """The file's time is the deadline, also when somebody else sets it."""
+    store.write(key, RECORD, 60, expected=None)
+    os.utime(files()[0], (time.time() - 1, time.time() - 1))
+
+    assert store.read(key) is None
+    assert store.gc(3600) == 1
+    assert files() == []
+
+
+def test_a_budget_bounds_a_call_and_later_calls_go_on(store, clock, files):
+    """Even without any time each call gets a little further, and together they come everywhere."""
+    fill(store, 40, ttl=10)
+    live = fill(store, 40, ttl=1000, start=40)
+    clock.now += 10
+
+    counts = [store.gc(3600, budget=0) for _ in range(800)]
+
+    assert sum(counts) == 40
+    assert max(counts) == 1
+    assert len(live) == len(files())
+
+
+def test_a_new_process_goes_on_where_chance_sends_it(make, clock):
+    """Jobs that are started anew each time do not sweep the same few folders for ever."""
+    fill(make(), 200, ttl=10)
+    clock.now += 10
+
+    removed = sum(make().gc(3600, budget=0) for _ in range(400))
+
+    assert removed > 50
+
+
+def test_an_ample_budget_sweeps_everything(store, clock):
+    """A budget is a limit and no target."""
+    fill(store, 50, ttl=10)
+    clock.now += 10
+
+    assert store.gc(3600, budget=60) == 50
+
+
+def test_two_collectors_count_each_record_once(make, clock):
+    """Each removal is one collector's, never both's."""
+    first, second = make(shards=0), make(shards=0)
+    fill(first, 30, ttl=10)
+    clock.now += 10
+
+    counts = []
+    for _ in range(60):
+        counts += [first.gc(3600, budget=0), second.gc(3600, budget=0)]
+    assert sum(counts) == 30
+
+
+def test_a_record_that_is_replaced_while_it_is_looked_at_stays(make, key, clock, monkeypatch):
+    """Between seeing an expired file and removing it, a new record may have taken its place."""
+    store, other = make(), make()
+    store.write(key, RECORD, 10, expected=None)
+    clock.now += 10
+    remove = store._sweeper._remove_unlocked
+
+    def remove_late(*arguments):
+        other.write(key, RECORD, 100, expected=None)
+        return remove(*arguments)
+
+    monkeypatch.setattr(store._sweeper, "_remove_unlocked", remove_late)
+    assert store.gc(3600) == 0
+    assert other.read(key) is not None
+
+
+def test_a_record_in_somebodys_hands_is_left_for_the_next_time(make, key, clock, files):
+    """Its lock is held by whoever replaces it."""
+    store = make()
+    store.write(key, RECORD, 10, expected=None)
+    clock.now += 10
+
+    with files()[0].open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert store.gc(3600) == 0
+    assert store.gc(3600) == 1
+
+
+def test_left_over_temporaries_are_removed_and_not_counted(store, key, files):
+    """Those that nobody holds; one that a writer is filling stays."""
+    store.write(key, RECORD, 60, expected=None)
+    folder = files()[0].parent
+    (folder / ".sess_0123456789abcdef.tmp").write_bytes(RECORD)
+    os.link(files()[-1], folder / ".sess_fedcba9876543210.tmp")
+    with (folder / ".sess_aaaaaaaaaaaaaaaa.tmp").open("wb") as filling:
+        fcntl.flock(filling, fcntl.LOCK_EX)
+        assert store.gc(3600) == 0
+    assert {".sess_aaaaaaaaaaaaaaaa.tmp", f"sess_{key}"} == {path.name for path in files()}
+    assert store.read(key).data == RECORD
+
+
+def test_a_writer_whose_temporary_was_swept_away_writes_once_more(make, key, monkeypatch, files):
+    """In the moment before a temporary is locked, a sweep may take it."""
+    store = make()
+    fill_file = Temporary.fill
+    swept = []
+
+    def fill_and_lose(temporary, *arguments, **options):
+        fill_file(temporary, *arguments, **options)
+        if len(swept) < 2:
+            swept.append([path.unlink() for path in files() if path.name.endswith(".tmp")])
+
+    monkeypatch.setattr(Temporary, "fill", fill_and_lose)
+    version = store.write(key, RECORD, 60, expected=None)
+    assert store.read(key).version == version
+    swept.clear()
+    store.write(key, b"87654321", 60, expected=version)
+    assert store.read(key).data == b"87654321"
+
+
+def test_creating_records_sweeps_where_nobody_runs_gc(make, clock, files, monkeypatch):
+    """A bounded part of the folder now and then: the rubbish does not grow for ever."""
+    monkeypatch.setattr("sessionbag_stream.adapter.ODDS", 16)
+    store = make(shards=0)
+    fill(store, 100, ttl=10)
+    clock.now += 10
+
+    fill(store, 600, ttl=1000, start=100)
+
+    left = len(files()) - 600
+    assert left < 50
+
+
+def test_a_sweep_that_fails_does_not_fail_the_create(make, key, monkeypatch):
+    """The record is written, so the writer hears of it."""
+    monkeypatch.setattr("sessionbag_stream.adapter.ODDS", 0)
+    store = make()
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert store.write(key, RECORD, 60, expected=None) == RECORD[:8]
+
+
+def test_gc_needs_no_more_memory_for_more_records(make, save_path):
+    """Names are taken one by one: 3000 of them in a list would be several hundred kilobytes."""
+    store = make(shards=0)
+    for number in range(3000):
+        (save_path / f"sess_{number:064x}").touch()
+
+    tracemalloc.start()
+    try:
+        store.gc(3600)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 100_000
