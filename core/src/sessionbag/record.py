@@ -28,8 +28,8 @@ import struct
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, runtime_checkable
 from zlib import crc32
 
-from sessionbag.errors import CorruptRecord, RecordUnreadable
-from sessionbag.handler import MARK_SIZE
+from sessionbag.errors import ConfigurationError, CorruptRecord, RecordUnreadable, SerializationError
+from sessionbag.handler import MARK_SIZE, check_key
 from sessionbag.serializers import JsonSerializer, MsgpackSerializer, Serializer
 
 if TYPE_CHECKING:
@@ -43,6 +43,9 @@ _LIVE: Final = 1
 _MOVED: Final = 2
 _LEAD: Final = struct.Struct(">8sBI")
 _HEAD: Final = struct.Struct(">BBQQ")
+_FIXED: Final = struct.Struct(">8sBIBBQQ")
+_UNCHECKED: Final = slice(MARK_SIZE + 1, _LEAD.size)
+"""The checksum's own place, which it does not cover."""
 _MOVE: Final = struct.Struct(">QB")
 _LENGTH: Final = struct.Struct(">H")
 _BUILT_IN: Final[tuple[Serializer, ...]] = (MsgpackSerializer(), JsonSerializer())
@@ -118,8 +121,18 @@ class Codec:
     ``others`` are serializers whose records are still understood after the configuration chose another one.
     """
 
-    def __init__(self, serializer: Serializer, cipher: Cipher | None = None, *, others: Iterable[Serializer] = ()) -> None:
-        """Take the parts; nothing is encoded yet."""
+    def __init__(
+        self, serializer: Serializer, cipher: Cipher | None = None, *, others: Iterable[Serializer] = ()
+    ) -> None:
+        """Take the parts; nothing is encoded yet.
+
+        Raises `ConfigurationError` for a cipher with a serializer of bare data: there is no header to name its key.
+        """
+        if serializer.bare and cipher is not None:
+            raise ConfigurationError(
+                f"the serializer {serializer.name!r} stores bare data, which cannot be sealed. "
+                "Leave the cipher out, or choose another serializer"
+            )
         self.serializer: Final = serializer
         self.cipher: Final = cipher
         self.bare: Final = serializer.bare
@@ -146,44 +159,40 @@ class Codec:
         if self.bare:
             return Live(b"", Header(0, 0), data)
         try:
-            kind, mark, header, names, sealed, head = _dissect(data)
+            parsed = _parse(data)
         except (struct.error, IndexError, UnicodeDecodeError) as error:
             raise CorruptRecord("the record's header cannot be read") from error
-        body = self._unseal(key, names[1], head, sealed)
-        if kind == _MOVED:
+        body = self._unseal(key, parsed.cipher_key, data, parsed.body_at)
+        if parsed.kind == _MOVED:
             return _read_move(body)
-        if names[0] != self.serializer.name:
-            body = self._converted(names[0], body)
-        return Live(mark, header, body)
+        if parsed.serializer != self.serializer.name:
+            body = self._converted(parsed.serializer, body)
+        return Live(parsed.mark, parsed.header, body)
 
     def _assemble(self, kind: int, key: str, mark: bytes, header: Header, body: bytes) -> bytes:
         marks = header.marks[: (KEPT_MARKS - 1) * MARK_SIZE]
         principal = header.principal.encode()
         cipher_field = b"\0" if self.cipher is None else _short(self.cipher.key_name)
-        head = b"".join((
-            _HEAD.pack(kind, len(marks) // MARK_SIZE, header.created, header.rotated),
-            marks,
-            self._serializer_field,
-            cipher_field,
-            _LENGTH.pack(len(principal)),
-            principal,
-        ))
+        clocks = _HEAD.pack(kind, len(marks) // MARK_SIZE, header.created, header.rotated)
+        length = _LENGTH.pack(len(principal))
+        head = b"".join((clocks, marks, self._serializer_field, cipher_field, length, principal))
         if self.cipher is not None:
             body = self.cipher.seal(key, mark + bytes((FORMAT,)) + head, body)
         rest = head + body
-        return _LEAD.pack(mark, FORMAT, _checksum(mark, FORMAT, rest)) + rest
+        return _LEAD.pack(mark, FORMAT, crc32(rest, crc32(mark + bytes((FORMAT,))))) + rest
 
-    def _unseal(self, key: str, cipher_key: str, head: bytes, sealed: bytes) -> bytes:
+    def _unseal(self, key: str, cipher_key: str, data: bytes, body_at: int) -> bytes:
         if self.cipher is None:
             if cipher_key:
                 raise RecordUnreadable(
                     f"the record is sealed with the key {cipher_key!r} and no cipher is configured. "
                     "Configure the cipher that wrote it"
                 )
-            return sealed
+            return data[body_at:]
         if not cipher_key:
             raise CorruptRecord("the record is not sealed, although a cipher is configured")
-        return self.cipher.open(key, head, sealed)
+        head = data[: _UNCHECKED.start] + data[_UNCHECKED.stop : body_at]
+        return self.cipher.open(key, head, data[body_at:])
 
     def _converted(self, name: str, body: bytes) -> bytes:
         """Return the body in the codec's own serializer, so that bodies can be compared."""
@@ -193,7 +202,13 @@ class Codec:
                 f"the record was written by the serializer {name!r}, which is not known here. "
                 "Configure it, or install the distribution that provides it"
             )
-        return self.dumps(known.loads(body))
+        try:
+            return self.dumps(known.loads(body))
+        except SerializationError as error:
+            raise RecordUnreadable(
+                f"the record was written by the serializer {name!r} and holds what {self.serializer.name!r} does not "
+                f"keep: {error}. Configure the serializer that wrote it"
+            ) from error
 
 
 def cipher_key_of(header: bytes) -> str:
@@ -203,41 +218,46 @@ def cipher_key_of(header: bytes) -> str:
     return _read_short(header, at)[0]
 
 
-def _dissect(data: bytes) -> tuple[int, bytes, Header, tuple[str, str], bytes, bytes]:
-    """Take a record apart: kind, mark, header, names of serializer and cipher key, body, and the header's bytes."""
-    mark, version, checksum = _LEAD.unpack_from(data)
-    rest = data[_LEAD.size :]
-    if checksum != _checksum(mark, version, rest):
+class _Parsed(NamedTuple):
+    """A record's header, and where its body begins."""
+
+    kind: int
+    mark: bytes
+    header: Header
+    serializer: str
+    cipher_key: str
+    body_at: int
+
+
+def _parse(data: bytes) -> _Parsed:
+    mark, version, checksum, kind, count, created, rotated = _FIXED.unpack_from(data)
+    if checksum != crc32(data[_UNCHECKED.stop :], crc32(data[: _UNCHECKED.start])):
         raise CorruptRecord("the record's checksum is wrong")
     if version > FORMAT:
-        raise RecordUnreadable(f"the record has format {version}, and this process reads up to {FORMAT}. Upgrade sessionbag")
-    kind, count, created, rotated = _HEAD.unpack_from(rest)
+        raise RecordUnreadable(
+            f"the record has format {version}, and this process reads up to {FORMAT}. Upgrade sessionbag"
+        )
     if version != FORMAT or kind not in (_LIVE, _MOVED):
         raise CorruptRecord("the record is of no known format or kind")
-    at = _HEAD.size + count * MARK_SIZE
-    marks = rest[_HEAD.size : at]
-    serializer, at = _read_short(rest, at)
-    cipher_key, at = _read_short(rest, at)
-    (length,) = _LENGTH.unpack_from(rest, at)
+    at = _FIXED.size + count * MARK_SIZE
+    marks = data[_FIXED.size : at]
+    serializer, at = _read_short(data, at)
+    cipher_key, at = _read_short(data, at)
+    (length,) = _LENGTH.unpack_from(data, at)
     at += _LENGTH.size
-    principal = rest[at : at + length].decode()
+    principal = data[at : at + length].decode() if length else ""
     at += length
-    if at > len(rest):
+    if at > len(data):
         raise CorruptRecord("the record ends within its header")
-    header = Header(created, rotated, marks, principal)
-    return kind, mark, header, (serializer, cipher_key), rest[at:], mark + bytes((version,)) + rest[:at]
+    return _Parsed(kind, mark, Header(created, rotated, marks, principal), serializer, cipher_key, at)
 
 
 def _read_move(body: bytes) -> Moved:
     try:
         deadline, follow = _MOVE.unpack_from(body)
-        return Moved(body[_MOVE.size :].decode("ascii"), deadline, bool(follow))
-    except (struct.error, UnicodeDecodeError) as error:
+        return Moved(check_key(body[_MOVE.size :].decode("ascii")), deadline, bool(follow))
+    except (struct.error, ValueError) as error:
         raise CorruptRecord("the record says that its session moved, but not where to") from error
-
-
-def _checksum(mark: bytes, version: int, rest: bytes) -> int:
-    return crc32(rest, crc32(mark + bytes((version,))))
 
 
 def _short(name: str) -> bytes:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Self, cast
 from sessionbag.config.assembly import assemble
 from sessionbag.config.sources import read_environment, read_toml
 from sessionbag.errors import ConfigurationError, SessionError, StoreUnavailable
-from sessionbag.manager import Manager
+from sessionbag.lifecycle import never
+from sessionbag.manager import Manager, Wiring
 from sessionbag.urls import split_url
 
 if TYPE_CHECKING:
@@ -39,9 +40,9 @@ class ManagerFactory:
         """Check the configuration, make its parts and open the adapter."""
         parts = assemble({"adapter": adapter, **given})
         self._options = parts.options
-        self._codec = parts.codec
         self._handler = parts.handler
         self._hooks = parts.hooks
+        self._wiring = Wiring(parts.options, parts.codec, parts.handler, parts.hooks, self_starting=True)
         self._closed = False
 
     @classmethod
@@ -100,7 +101,7 @@ class ManagerFactory:
         """The open handler that all managers of this factory share."""
         return self._handler
 
-    def new_instance(self, session_id: str | None = None, *, headers_sent: Callable[[], bool] | None = None) -> Manager:
+    def new_instance(self, session_id: str | None = None, *, headers_sent: Callable[[], bool] = never) -> Manager:
         """Make the manager of one request, which starts itself at the first access.
 
         ``session_id`` is what the request's cookie holds, whatever that is. ``headers_sent`` tells whether it is too
@@ -108,14 +109,7 @@ class ManagerFactory:
         """
         if self._closed:
             raise SessionError("this ManagerFactory is closed. Make a new one")
-        return Manager.for_request(
-            self._options,
-            self._codec,
-            self._handler,
-            hooks=self._hooks,
-            session_id=session_id,
-            headers_sent=headers_sent,
-        )
+        return Manager.for_request(self._wiring, session_id, headers_sent)
 
     def gc(self, *, budget: float | None = None) -> int:
         """Remove expired records from the store and return how many were removed.

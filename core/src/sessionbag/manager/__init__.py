@@ -2,5 +2,6 @@
 
 from sessionbag.manager.interface import ManagerInterface, SessionInfo, SessionStatus
 from sessionbag.manager.sync import Manager
+from sessionbag.manager.use import Wiring
 
-__all__ = ["Manager", "ManagerInterface", "SessionInfo", "SessionStatus"]
+__all__ = ["Manager", "ManagerInterface", "SessionInfo", "SessionStatus", "Wiring"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Final, Self, cast
+from typing import Final, Self, cast
 
 from sessionbag._types import Value
 from sessionbag.bag import Bag
@@ -22,22 +22,16 @@ from sessionbag.errors import (
 )
 from sessionbag.handler import SessionHandler
 from sessionbag.lifecycle import (
-    SYSTEM,
     CookieChange,
     Phase,
     Session,
     SessionOptions,
-    Sources,
     check_name,
     is_id,
     modify,
-    never,
 )
 from sessionbag.manager.interface import SessionInfo, SessionStatus
-
-if TYPE_CHECKING:
-    from sessionbag.lifecycle import Concurrency
-    from sessionbag.record import Codec
+from sessionbag.manager.use import Use
 
 _FIXED: Final = frozenset({"name", "serializer", "cipher", "cipher_options", "hash_ids", "enabled"})
 """Options that decide where and how a started session is stored."""
@@ -50,34 +44,17 @@ class SessionFace(AttributeAccess):
     SESSION_NONE: Final = SessionStatus.SESSION_NONE
     SESSION_ACTIVE: Final = SessionStatus.SESSION_ACTIVE
 
-    __slots__ = (
-        "_accessed",
-        "_codec",
-        "_cookie",
-        "_di",
-        "_handler",
-        "_headers_sent",
-        "_options",
-        "_requested",
-        "_self_starting",
-        "_session",
-        "_sources",
-        "_spent",
-    )
+    __slots__ = ("_use",)
 
-    _options: SessionOptions
-    _codec: Codec | None
-    _session: Session | None
-    _requested: str | None
-    """The id to load at the next start."""
-    _cookie: CookieChange | None
-    """What an ended session left to do with the cookie."""
-    _spent: bool
-    """Whether the request's session has ended or was retired: what starts now is never stored."""
+    _use: Use
 
     def _begun(self) -> Session | None:
         """Return the session, starting it where the manager starts itself; None when it is not started."""
         raise NotImplementedError
+
+    def _rewire(self, **changes: object) -> None:
+        """Change what this manager would share with others of its factory, for itself alone."""
+        self._use.wiring = self._use.wiring._replace(**changes)  # type: ignore[arg-type]  # callers name the fields
 
     def _for_writing(self) -> Session:
         """Return the session, or raise the reason why it cannot be changed."""
@@ -85,7 +62,7 @@ class SessionFace(AttributeAccess):
         if session is None:
             raise SessionNotStarted(
                 "sessions are switched off (enabled=False), so nothing can be stored"
-                if not self._options.enabled
+                if not self._use.wiring.options.enabled
                 else "the session is not started, so nothing can be changed. Call start() first"
             )
         if session.concurrency == "readonly":
@@ -102,7 +79,7 @@ class SessionFace(AttributeAccess):
         """Return the name under which the data keeps a key."""
         if not isinstance(key, str):
             raise TypeError(f"a session's key is a str, not {type(key).__name__}. Keep other keys in a nested dict")
-        return f"{self._options.unique_id}#{key}" if self._options.unique_id else key
+        return f"{self._use.wiring.options.unique_id}#{key}" if self._use.wiring.options.unique_id else key
 
     def _data(self) -> Mapping[str, Value]:
         session = self._begun()
@@ -113,9 +90,12 @@ class SessionFace(AttributeAccess):
     def __getitem__(self, key: str) -> Value:
         """Return a value, or raise `KeyError`."""
         data = self._data()
-        if not isinstance(key, str) or self._key(key) not in data:
+        if not isinstance(key, str):
             raise KeyError(key)
-        return data[self._key(key)]
+        try:
+            return data[self._key(key)]
+        except KeyError:
+            raise KeyError(key) from None
 
     def __setitem__(self, key: str, value: Value) -> None:
         """Set a value; it is stored when the session is saved.
@@ -196,22 +176,22 @@ class SessionFace(AttributeAccess):
 
     def exists(self) -> bool:
         """Say whether the session is started; asking starts nothing."""
-        return self._session is not None
+        return self._use.session is not None
 
     def status(self) -> SessionStatus:
         """Return whether a session is in use; asking starts nothing."""
-        if not self._options.enabled:
+        if not self._use.wiring.options.enabled:
             return SessionStatus.SESSION_DISABLED
-        return SessionStatus.SESSION_NONE if self._session is None else SessionStatus.SESSION_ACTIVE
+        return SessionStatus.SESSION_NONE if self._use.session is None else SessionStatus.SESSION_ACTIVE
 
     def accessed(self) -> bool:
         """Say whether the session was read or changed in this request: then the response depends on its cookie."""
-        return self._accessed
+        return self._use.accessed
 
     def cookie_change(self) -> CookieChange | None:
         """Return what the response has to do with the session's cookie; None: leave it alone."""
-        change = self._session.cookie if self._session is not None else None
-        return change or self._cookie
+        change = self._use.session.cookie if self._use.session is not None else None
+        return change or self._use.cookie
 
     def info(self) -> SessionInfo:
         """Return facts about the session that may be shown to its visitor.
@@ -230,7 +210,7 @@ class SessionFace(AttributeAccess):
             created=created,
             idle_left=int(idle if left is None else min(idle, left)),
             absolute_left=None if left is None else int(left),
-            adapter=type(self._handler).__name__,
+            adapter=type(self._use.wiring.handler).__name__,
             concurrency=session.concurrency,
         )
 
@@ -247,32 +227,30 @@ class SessionFace(AttributeAccess):
         Raises `SessionAlreadyStarted`, and `InvalidSessionId` for anything but 1 to 128 characters of
         ``[a-zA-Z0-9,-]``.
         """
-        if self._session is not None:
-            raise SessionAlreadyStarted(
-                "the session has already been started. To change the id, use regenerate_id()"
-            )
+        if self._use.session is not None:
+            raise SessionAlreadyStarted("the session has already been started. To change the id, use regenerate_id()")
         if not isinstance(session_id, str) or not is_id(session_id):
             raise InvalidSessionId("a session id is 1 to 128 characters of [a-zA-Z0-9,-]")
-        self._requested = session_id
+        self._use.requested = session_id
         return self
 
     def get_name(self) -> str:
         """Return the session's name, which is also the cookie's."""
-        return self._options.name
+        return self._use.wiring.options.name
 
     def set_name(self, name: str) -> Self:
         """Change the session's name.
 
         Raises `SessionAlreadyStarted` and `InvalidSessionName`.
         """
-        if self._session is not None:
+        if self._use.session is not None:
             raise SessionAlreadyStarted("the session has already been started. Set the name before start()")
-        self._options = replace(self._options, name=check_name(name))
+        self._rewire(options=replace(self._use.wiring.options, name=check_name(name)))
         return self
 
     def get_options(self) -> SessionOptions:
         """Return the options."""
-        return self._options
+        return self._use.wiring.options
 
     def set_options(self, options: Mapping[str, object]) -> Self:
         """Change some options and keep the others; another ``unique_id`` puts earlier values out of sight.
@@ -281,47 +259,50 @@ class SessionFace(AttributeAccess):
         """
         given = SessionOptions.from_mapping(options)
         changes = {name: getattr(given, name) for name in options}
-        if self._session is not None:
-            fixed = sorted(name for name in _FIXED & changes.keys() if changes[name] != getattr(self._options, name))
+        if self._use.session is not None:
+            fixed = sorted(
+                name for name in _FIXED & changes.keys() if changes[name] != getattr(self._use.wiring.options, name)
+            )
             if fixed:
                 raise SessionAlreadyStarted(
                     f"the session has already been started. Set {', '.join(fixed)} before start()"
                 )
-        known = {field.name: getattr(self._options, field.name) for field in fields(SessionOptions)}
-        self._options = SessionOptions(**{**known, **changes})
-        if self._session is not None:
-            self._session.options = self._options
+        known = {field.name: getattr(self._use.wiring.options, field.name) for field in fields(SessionOptions)}
+        options = SessionOptions(**{**known, **changes})
+        self._rewire(options=options)
+        if self._use.session is not None:
+            self._use.session.options = options
         elif {"serializer", "cipher", "cipher_options"} & changes.keys():
-            self._codec = None
+            self._rewire(codec=None)
         return self
 
     def get_adapter(self) -> SessionHandler | None:
         """Return the adapter."""
-        return self._handler
+        return self._use.wiring.handler
 
     def set_adapter(self, adapter: SessionHandler) -> Self:
         """Set the adapter.
 
         Raises `SessionAlreadyStarted` and `InvalidSessionAdapter`.
         """
-        if self._session is not None:
+        if self._use.session is not None:
             raise SessionAlreadyStarted("the session has already been started. Set the adapter before start()")
         if not isinstance(adapter, SessionHandler):
             raise InvalidSessionAdapter(
                 "The session adapter is not valid. "
                 f"{type(adapter).__name__} lacks members of sessionbag.SessionHandler; derive it from AbstractAdapter"
             )
-        self._handler = adapter
+        self._rewire(handler=adapter)
         return self
 
     def get_di(self) -> object:
         """Return the application's container."""
-        return self._di
+        return self._use.di
 
     def set_di(self, container: object) -> None:
         """Keep the application's container, any object, also for the session's bags; sessionbag asks nothing of it."""
-        self._di = container
+        self._use.di = container
 
     def __repr__(self) -> str:
         """Show the name and the status, never an id or data."""
-        return f"<{type(self).__name__} {self._options.name!r} {self.status().name}>"
+        return f"<{type(self).__name__} {self._use.wiring.options.name!r} {self.status().name}>"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self, runtime_checkable
-
-from sessionbag._types import Value
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sessionbag._types import Value
     from sessionbag.handler import SessionHandler
     from sessionbag.lifecycle import Concurrency, SessionOptions
 
@@ -54,9 +55,9 @@ class SessionInfo(NamedTuple):
 class ManagerInterface(Protocol):
     """What every session manager can do besides being a mapping."""
 
-    SESSION_DISABLED: Final = SessionStatus.SESSION_DISABLED
-    SESSION_NONE: Final = SessionStatus.SESSION_NONE
-    SESSION_ACTIVE: Final = SessionStatus.SESSION_ACTIVE
+    SESSION_DISABLED: ClassVar[SessionStatus] = SessionStatus.SESSION_DISABLED
+    SESSION_NONE: ClassVar[SessionStatus] = SessionStatus.SESSION_NONE
+    SESSION_ACTIVE: ClassVar[SessionStatus] = SessionStatus.SESSION_ACTIVE
 
     def start(self) -> bool:
         """Load the session; False when it cannot be started any more in this response."""
@@ -120,4 +121,8 @@ class ManagerInterface(Protocol):
 
     def get_options(self) -> SessionOptions:
         """Return the options."""
+        ...
+
+    def set_options(self, options: Mapping[str, object]) -> Self:
+        """Change some options and keep the others."""
         ...

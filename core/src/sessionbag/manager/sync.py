@@ -10,14 +10,12 @@ from sessionbag import lifecycle
 from sessionbag.errors import (
     HeadersAlreadySent,
     InvalidSessionAdapter,
-    SessionNotStarted,
     SessionReadOnly,
     StoreUnavailable,
 )
 from sessionbag.factory import CipherFactory, SerializerFactory, require
 from sessionbag.handler import LockingHandler
 from sessionbag.lifecycle import (
-    SYSTEM,
     Acquire,
     CookieChange,
     Destroy,
@@ -28,19 +26,17 @@ from sessionbag.lifecycle import (
     Session,
     SessionOptions,
     Sleep,
-    Sources,
     Write,
     drive,
     never,
 )
 from sessionbag.manager.face import SessionFace
+from sessionbag.manager.use import Use, Wiring
 from sessionbag.record import Codec
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from sessionbag.handler import SessionHandler
-    from sessionbag.hooks import HookCaller
     from sessionbag.lifecycle import Concurrency, Flow, Operation
 
 
@@ -54,7 +50,7 @@ class Manager(SessionFace):
     Entries are also attributes, as far as no method has the name: ``session.user_id = 7``.
     """
 
-    __slots__ = ("_hooks",)
+    __slots__ = ()
 
     def __init__(self, options: Mapping[str, object] | SessionOptions | None = None) -> None:
         """Take the options, by their names.
@@ -63,52 +59,17 @@ class Manager(SessionFace):
         """
         if not isinstance(options, SessionOptions):
             options = SessionOptions.from_mapping(options or {})
-        self._set_up(options, None, None, None, SYSTEM)
+        self._use = Use(Wiring(options))
 
     @classmethod
-    def for_request(  # noqa: PLR0913  # what a factory knows of a request
-        cls,
-        options: SessionOptions,
-        codec: Codec,
-        handler: SessionHandler,
-        *,
-        hooks: HookCaller | None = None,
-        session_id: str | None = None,
-        headers_sent: Callable[[], bool] | None = None,
-        di: object = None,
-        sources: Sources = SYSTEM,
+    def for_request(
+        cls, wiring: Wiring, session_id: str | None = None, headers_sent: Callable[[], bool] = never
     ) -> Self:
-        """Make a manager that starts itself, for a request that came with this id (or with none)."""
+        """Make a manager for a request that came with this id, or with none."""
         manager = cls.__new__(cls)
-        manager._set_up(options, codec, handler, hooks, sources)  # noqa: SLF001  # an alternative constructor
-        manager._requested = session_id
-        manager._self_starting = True
-        manager._di = di
-        if headers_sent is not None:
-            manager._headers_sent = headers_sent
+        # Not through the face's own __setattr__, which would cost an untouched request more than all the rest.
+        object.__setattr__(manager, "_use", Use(wiring, session_id, headers_sent))
         return manager
-
-    def _set_up(
-        self,
-        options: SessionOptions,
-        codec: Codec | None,
-        handler: SessionHandler | None,
-        hooks: HookCaller | None,
-        sources: Sources,
-    ) -> None:
-        self._options = options
-        self._codec = codec
-        self._handler = handler
-        self._hooks = hooks
-        self._sources = sources
-        self._headers_sent: Callable[[], bool] = never
-        self._self_starting = False
-        self._requested = None
-        self._session = None
-        self._cookie = None
-        self._spent = False
-        self._accessed = False
-        self._di: object = None
 
     # The life of the session
 
@@ -119,14 +80,15 @@ class Manager(SessionFace):
         session instead of the option of that name. Raises `InvalidSessionAdapter`, `StoreUnavailable`, `LockTimeout`
         and `CapabilityMissing`.
         """
-        if self._session is not None:
+        use = self._use
+        if use.session is not None:
             return True
-        if not self._options.enabled or self._headers_sent():
+        if not use.wiring.options.enabled or use.headers_sent():
             return False
-        session = self._new_session(concurrency or self._options.concurrency)
+        session = self._new_session(concurrency)
         self._drive(lifecycle.start(session))
-        self._session = session
-        self._accessed = True
+        use.session = session
+        use.accessed = True
         return True
 
     def save(self) -> None:
@@ -135,15 +97,15 @@ class Manager(SessionFace):
         Raises `SessionGone` when the session ended meanwhile, `SessionConflict`, `SessionReadOnly`,
         `SerializationError`, `SessionTooLarge` and `StoreUnavailable`.
         """
-        if self._session is not None:
-            self._drive(lifecycle.save(self._session))
+        if self._use.session is not None:
+            self._drive(lifecycle.save(self._use.session))
 
     def close(self) -> None:
         """Save and end this use of the session; what belongs to a session that ended meanwhile is dropped.
 
         Raises the same as `save`, but for `SessionGone`.
         """
-        session = self._session
+        session = self._use.session
         if session is not None:
             try:
                 self._drive(lifecycle.close(session))
@@ -152,7 +114,7 @@ class Manager(SessionFace):
 
     def abort(self) -> None:
         """End this use of the session and leave the store as it is; what was saved or destroyed before stays so."""
-        session = self._session
+        session = self._use.session
         if session is not None:
             self._drive(lifecycle.abort(session))
             self._leave(session)
@@ -166,11 +128,11 @@ class Manager(SessionFace):
         if session is None:
             return
         self._drive(lifecycle.destroy(session))
-        self._spent = session.phase is Phase.RETIRED
-        if session.cookie is not None or self._cookie != CookieChange(None):
-            self._cookie = session.cookie
-        self._requested = None
-        self._session = None
+        use = self._use
+        use.spent = session.phase is Phase.RETIRED
+        if session.cookie is not None or use.cookie != CookieChange(None):
+            use.cookie = session.cookie
+        use.requested = use.session = None
 
     def regenerate_id(self, delete_old_session: bool = True) -> Self:
         """Give the session a new id and keep its data: at login, and at any change of privilege.
@@ -225,45 +187,43 @@ class Manager(SessionFace):
     # What drives it
 
     def _begun(self) -> Session | None:
-        if self._session is None and self._self_starting and not self.start() and self._options.enabled:
+        use = self._use
+        wiring = use.wiring
+        if use.session is None and wiring.self_starting and not self.start() and wiring.options.enabled:
             raise HeadersAlreadySent(
                 "the response headers are out and the session was not used before. Touch it before the response begins"
             )
-        return self._session
+        return use.session
 
-    def _new_session(self, concurrency: Concurrency) -> Session:
-        handler = self._handler
+    def _new_session(self, concurrency: Concurrency | None) -> Session:
+        use = self._use
+        options, codec, handler, *_ = use.wiring
         if handler is None:
             raise InvalidSessionAdapter("The session adapter is not valid. Set one with set_adapter()")
-        if self._codec is None:
-            self._codec = self._make_codec()
-            handler.open("", self._options.name)
-        if concurrency == "lock":
+        if codec is None:
+            codec = _make_codec(options)
+            handler.open("", options.name)
+            self._rewire(codec=codec)
+        session = Session(
+            options,
+            codec,
+            use.requested,
+            concurrency or options.concurrency,
+            use.wiring.sources,
+            use.headers_sent,
+            Phase.RETIRED if use.spent else Phase.NEW,
+        )
+        if session.concurrency == "lock":
             require(handler, LockingHandler, 'concurrency="lock"')
-        return Session(
-            options=self._options,
-            codec=self._codec,
-            requested=self._requested,
-            concurrency=concurrency,
-            sources=self._sources,
-            headers_sent=self._headers_sent,
-            phase=Phase.RETIRED if self._spent else Phase.NEW,
-        )
-
-    def _make_codec(self) -> Codec:
-        options = self._options
-        cipher = options.cipher
-        return Codec(
-            SerializerFactory().new_instance(options.serializer),
-            None if cipher is None else CipherFactory().new_instance(cipher, options.cipher_options),
-        )
+        return session
 
     def _leave(self, session: Session) -> None:
         """End this use; what starts in the same request later is the session as the store has it."""
-        self._spent = session.phase in (Phase.RETIRED, Phase.ENDED)
-        self._requested = lifecycle.stored_id(session)
-        self._cookie = session.cookie or self._cookie
-        self._session = None
+        use = self._use
+        use.spent = session.phase in (Phase.RETIRED, Phase.ENDED)
+        use.requested = lifecycle.stored_id(session)
+        use.cookie = session.cookie or use.cookie
+        use.session = None
 
     @staticmethod
     def _check_change_of_id(session: Session) -> None:
@@ -284,12 +244,12 @@ class Manager(SessionFace):
         try:
             return self._ask(operation)
         except StoreUnavailable as error:
-            if self._hooks is not None:
-                self._hooks.notify("store_failed", operation=type(operation).__name__.lower(), error=error)
+            if self._use.wiring.hooks is not None:
+                self._use.wiring.hooks.notify("store_failed", operation=type(operation).__name__.lower(), error=error)
             raise
 
     def _ask(self, operation: Operation) -> object:  # noqa: PLR0911  # one line an operation
-        handler = self._handler
+        handler = self._use.wiring.handler
         assert handler is not None  # noqa: S101  # a session starts with a handler only
         match operation:
             case Read(key, ttl):
@@ -299,7 +259,7 @@ class Manager(SessionFace):
             case Destroy(key, expected):
                 return handler.destroy(key, expected=expected)
             case Notify(hook, arguments):
-                return None if self._hooks is None else self._hooks.notify(hook, **arguments)
+                return None if self._use.wiring.hooks is None else self._use.wiring.hooks.notify(hook, **arguments)
             case Sleep(seconds):
                 return time.sleep(seconds)
             case Acquire(key, ttl) if isinstance(handler, LockingHandler):
@@ -308,3 +268,11 @@ class Manager(SessionFace):
                 return handler.release(key, lease)
             case _:
                 raise NotImplementedError(type(operation).__name__)
+
+
+def _make_codec(options: SessionOptions) -> Codec:
+    cipher = options.cipher
+    return Codec(
+        SerializerFactory().new_instance(options.serializer),
+        None if cipher is None else CipherFactory().new_instance(cipher, options.cipher_options),
+    )
