@@ -10,7 +10,7 @@ from sessionbag.config.assembly import assemble
 from sessionbag.config.sources import read_environment, read_toml
 from sessionbag.errors import ConfigurationError, SessionError, StoreUnavailable
 from sessionbag.lifecycle import never
-from sessionbag.manager import Manager, Wiring
+from sessionbag.manager import Manager
 from sessionbag.urls import split_url
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class ManagerFactory:
         self._options = parts.options
         self._handler = parts.handler
         self._hooks = parts.hooks
-        self._wiring = Wiring(parts.options, parts.codec, parts.handler, parts.hooks, self_starting=True)
+        self._codec = parts.codec
         self._closed = False
 
     @classmethod
@@ -109,7 +109,14 @@ class ManagerFactory:
         """
         if self._closed:
             raise SessionError("this ManagerFactory is closed. Make a new one")
-        return Manager.for_request(self._wiring, session_id, headers_sent)
+        return Manager.for_request(
+            self._options,
+            self._codec,
+            self._handler,
+            hooks=self._hooks,
+            session_id=session_id,
+            headers_sent=headers_sent,
+        )
 
     def gc(self, *, budget: float | None = None) -> int:
         """Remove expired records from the store and return how many were removed.

@@ -2,6 +2,5 @@
 
 from sessionbag.manager.interface import ManagerInterface, SessionInfo, SessionStatus
 from sessionbag.manager.sync import Manager
-from sessionbag.manager.use import Wiring
 
-__all__ = ["Manager", "ManagerInterface", "SessionInfo", "SessionStatus", "Wiring"]
+__all__ = ["Manager", "ManagerInterface", "SessionInfo", "SessionStatus"]

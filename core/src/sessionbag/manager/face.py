@@ -5,33 +5,29 @@ Sync and async managers share it; they differ in how a session is started and in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, replace
-from typing import Final, Self, cast
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 
-from sessionbag._types import Value
 from sessionbag.bag import Bag
-from sessionbag.collection import AttributeAccess
+from sessionbag.collection import AttributeAccess, check_key
 from sessionbag.errors import (
     HeadersAlreadySent,
-    InvalidSessionAdapter,
     InvalidSessionId,
     SessionAlreadyStarted,
     SessionNotStarted,
     SessionReadOnly,
 )
-from sessionbag.handler import SessionHandler
-from sessionbag.lifecycle import (
-    CookieChange,
-    Phase,
-    Session,
-    SessionOptions,
-    check_name,
-    is_id,
-    modify,
-)
+from sessionbag.lifecycle import Phase, SessionOptions, check_name, is_id, modify
 from sessionbag.manager.interface import SessionInfo, SessionStatus
-from sessionbag.manager.use import Use
+from sessionbag.manager.parts import checked_adapter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from sessionbag._types import Value
+    from sessionbag.handler import SessionHandler
+    from sessionbag.lifecycle import CookieChange, Session
+    from sessionbag.manager.state import ManagerState
 
 _FIXED: Final = frozenset({"name", "serializer", "cipher", "cipher_options", "hash_ids", "enabled"})
 """Options that decide where and how a started session is stored."""
@@ -40,30 +36,26 @@ _FIXED: Final = frozenset({"name", "serializer", "cipher", "cipher_options", "ha
 class SessionFace(AttributeAccess):
     """The data of a session as a mapping and as attributes, and the settings of its manager."""
 
-    SESSION_DISABLED: Final = SessionStatus.SESSION_DISABLED
-    SESSION_NONE: Final = SessionStatus.SESSION_NONE
-    SESSION_ACTIVE: Final = SessionStatus.SESSION_ACTIVE
+    SESSION_DISABLED: ClassVar[SessionStatus] = SessionStatus.SESSION_DISABLED
+    SESSION_NONE: ClassVar[SessionStatus] = SessionStatus.SESSION_NONE
+    SESSION_ACTIVE: ClassVar[SessionStatus] = SessionStatus.SESSION_ACTIVE
 
-    __slots__ = ("_use",)
+    __slots__ = ("_state",)
 
-    _use: Use
+    _state: ManagerState
 
     def _begun(self) -> Session | None:
         """Return the session, starting it where the manager starts itself; None when it is not started."""
         raise NotImplementedError
-
-    def _rewire(self, **changes: object) -> None:
-        """Change what this manager would share with others of its factory, for itself alone."""
-        self._use.wiring = self._use.wiring._replace(**changes)  # type: ignore[arg-type]  # callers name the fields
 
     def _for_writing(self) -> Session:
         """Return the session, or raise the reason why it cannot be changed."""
         session = self._begun()
         if session is None:
             raise SessionNotStarted(
-                "sessions are switched off (enabled=False), so nothing can be stored"
-                if not self._use.wiring.options.enabled
-                else "the session is not started, so nothing can be changed. Call start() first"
+                "the session is not started, so nothing can be changed. Call start() first"
+                if self._state.options.enabled
+                else "sessions are switched off, so nothing can be stored. Ask status() first, or set enabled=True"
             )
         if session.concurrency == "readonly":
             raise SessionReadOnly(
@@ -77,9 +69,9 @@ class SessionFace(AttributeAccess):
 
     def _key(self, key: str) -> str:
         """Return the name under which the data keeps a key."""
-        if not isinstance(key, str):
-            raise TypeError(f"a session's key is a str, not {type(key).__name__}. Keep other keys in a nested dict")
-        return f"{self._use.wiring.options.unique_id}#{key}" if self._use.wiring.options.unique_id else key
+        check_key(key)
+        unique_id = self._state.options.unique_id
+        return f"{unique_id}#{key}" if unique_id else key
 
     def _data(self) -> Mapping[str, Value]:
         session = self._begun()
@@ -90,12 +82,11 @@ class SessionFace(AttributeAccess):
     def __getitem__(self, key: str) -> Value:
         """Return a value, or raise `KeyError`."""
         data = self._data()
-        if not isinstance(key, str):
-            raise KeyError(key)
-        try:
-            return data[self._key(key)]
-        except KeyError:
-            raise KeyError(key) from None
+        if isinstance(key, str):
+            name = self._key(key)
+            if name in data:
+                return data[name]
+        raise KeyError(key)
 
     def __setitem__(self, key: str, value: Value) -> None:
         """Set a value; it is stored when the session is saved.
@@ -107,7 +98,7 @@ class SessionFace(AttributeAccess):
     def __delitem__(self, key: str) -> None:
         """Delete a value, or raise `KeyError`; otherwise as setting one."""
         data = self._for_writing().data
-        if self._key(key) not in data:
+        if key not in self:
             raise KeyError(key)
         del data[self._key(key)]
 
@@ -131,11 +122,10 @@ class SessionFace(AttributeAccess):
 
     def get(self, key: str, default: Value = None, remove: bool = False) -> Value:
         """Return a value, or the default; with ``remove`` also delete it."""
-        data = self._data()
-        name = self._key(key)
-        if name not in data:
+        try:
+            value = self[key]
+        except KeyError:
             return default
-        value = data[name]
         if remove:
             del self[key]
         return value
@@ -149,13 +139,13 @@ class SessionFace(AttributeAccess):
         return key in self
 
     def remove(self, key: str) -> None:
-        """Delete a value, if it is there."""
+        """Delete a value, if it is there; otherwise as setting one."""
         self._for_writing().data.pop(self._key(key), None)
 
     def clear(self) -> None:
         """Delete all values, with a ``unique_id`` its own ones; the session goes on."""
         data = self._for_writing().data
-        for key in list(self):
+        for key in self:
             del data[self._key(key)]
 
     def modify(self, key: str, function: Callable[[Value], Value], default: Value = None) -> Value:
@@ -165,33 +155,33 @@ class SessionFace(AttributeAccess):
         value that is there then, when somebody else wrote meanwhile: it should depend on nothing else. Returns the new
         value. Raises `TypeError` when the function returns None, and otherwise as setting a value.
         """
-        value: Value = modify(self._for_writing(), self._key(key), function, default)
-        return value
+        return modify(self._for_writing(), self._key(key), function, default)
 
     def bag(self, name: str, *, insensitive: bool = False) -> Bag:
         """Return the part of this session that has a name of its own."""
-        return Bag(name, cast("Manager", self), insensitive=insensitive)
+        return Bag(name, self, insensitive=insensitive)
 
     # The state
 
     def exists(self) -> bool:
         """Say whether the session is started; asking starts nothing."""
-        return self._use.session is not None
+        return self._state.session is not None
 
     def status(self) -> SessionStatus:
         """Return whether a session is in use; asking starts nothing."""
-        if not self._use.wiring.options.enabled:
+        if not self._state.options.enabled:
             return SessionStatus.SESSION_DISABLED
-        return SessionStatus.SESSION_NONE if self._use.session is None else SessionStatus.SESSION_ACTIVE
+        return SessionStatus.SESSION_ACTIVE if self.exists() else SessionStatus.SESSION_NONE
 
     def accessed(self) -> bool:
         """Say whether the session was read or changed in this request: then the response depends on its cookie."""
-        return self._use.accessed
+        return self._state.accessed
 
     def cookie_change(self) -> CookieChange | None:
         """Return what the response has to do with the session's cookie; None: leave it alone."""
-        change = self._use.session.cookie if self._use.session is not None else None
-        return change or self._use.cookie
+        state = self._state
+        change = None if state.session is None else state.session.cookie
+        return change or state.cookie
 
     def info(self) -> SessionInfo:
         """Return facts about the session that may be shown to its visitor.
@@ -208,9 +198,9 @@ class SessionFace(AttributeAccess):
             key=session.shown(session.key or session.key_of(session.id)),
             is_new=session.base is None,
             created=created,
-            idle_left=int(idle if left is None else min(idle, left)),
-            absolute_left=None if left is None else int(left),
-            adapter=type(self._use.wiring.handler).__name__,
+            idle_left=_whole(idle if left is None else min(idle, left)),
+            absolute_left=None if left is None else _whole(left),
+            adapter=type(self._state.handler).__name__,
             concurrency=session.concurrency,
         )
 
@@ -227,82 +217,77 @@ class SessionFace(AttributeAccess):
         Raises `SessionAlreadyStarted`, and `InvalidSessionId` for anything but 1 to 128 characters of
         ``[a-zA-Z0-9,-]``.
         """
-        if self._use.session is not None:
-            raise SessionAlreadyStarted("the session has already been started. To change the id, use regenerate_id()")
+        self._only_before_start("To change the id, use regenerate_id()")
         if not isinstance(session_id, str) or not is_id(session_id):
-            raise InvalidSessionId("a session id is 1 to 128 characters of [a-zA-Z0-9,-]")
-        self._use.requested = session_id
+            raise InvalidSessionId("this is no session id. Give 1 to 128 characters of [a-zA-Z0-9,-]")
+        self._state.requested = session_id
         return self
 
     def get_name(self) -> str:
         """Return the session's name, which is also the cookie's."""
-        return self._use.wiring.options.name
+        return self._state.options.name
 
     def set_name(self, name: str) -> Self:
         """Change the session's name.
 
         Raises `SessionAlreadyStarted` and `InvalidSessionName`.
         """
-        if self._use.session is not None:
-            raise SessionAlreadyStarted("the session has already been started. Set the name before start()")
-        self._rewire(options=replace(self._use.wiring.options, name=check_name(name)))
+        self._only_before_start("Set the name before start()")
+        self._state.options = replace(self._state.options, name=check_name(name))
         return self
 
     def get_options(self) -> SessionOptions:
         """Return the options."""
-        return self._use.wiring.options
+        return self._state.options
 
     def set_options(self, options: Mapping[str, object]) -> Self:
         """Change some options and keep the others; another ``unique_id`` puts earlier values out of sight.
 
         Raises `ConfigurationError`, and `SessionAlreadyStarted` for an option that decides how the session is stored.
         """
-        given = SessionOptions.from_mapping(options)
-        changes = {name: getattr(given, name) for name in options}
-        if self._use.session is not None:
-            fixed = sorted(
-                name for name in _FIXED & changes.keys() if changes[name] != getattr(self._use.wiring.options, name)
-            )
-            if fixed:
-                raise SessionAlreadyStarted(
-                    f"the session has already been started. Set {', '.join(fixed)} before start()"
-                )
-        known = {field.name: getattr(self._use.wiring.options, field.name) for field in fields(SessionOptions)}
-        options = SessionOptions(**{**known, **changes})
-        self._rewire(options=options)
-        if self._use.session is not None:
-            self._use.session.options = options
-        elif {"serializer", "cipher", "cipher_options"} & changes.keys():
-            self._rewire(codec=None)
+        state = self._state
+        known = {field.name: getattr(state.options, field.name) for field in fields(SessionOptions)}
+        changed = SessionOptions.from_mapping({**known, **options})
+        fixed = sorted(name for name in _FIXED if getattr(changed, name) != known[name])
+        if fixed:
+            self._only_before_start(f"Set {', '.join(fixed)} before start()")
+        state.options = changed
+        if state.session is not None:
+            state.session.options = changed
+        elif {"serializer", "cipher", "cipher_options"}.intersection(fixed):
+            state.codec = None
         return self
 
     def get_adapter(self) -> SessionHandler | None:
         """Return the adapter."""
-        return self._use.wiring.handler
+        return self._state.handler
 
     def set_adapter(self, adapter: SessionHandler) -> Self:
-        """Set the adapter.
+        """Set the adapter, which `start` opens; to close it is left to whoever made it.
 
         Raises `SessionAlreadyStarted` and `InvalidSessionAdapter`.
         """
-        if self._use.session is not None:
-            raise SessionAlreadyStarted("the session has already been started. Set the adapter before start()")
-        if not isinstance(adapter, SessionHandler):
-            raise InvalidSessionAdapter(
-                "The session adapter is not valid. "
-                f"{type(adapter).__name__} lacks members of sessionbag.SessionHandler; derive it from AbstractAdapter"
-            )
-        self._rewire(handler=adapter)
+        self._only_before_start("Set the adapter before start()")
+        self._state.handler = checked_adapter(adapter)
+        self._state.opened = False
         return self
 
     def get_di(self) -> object:
         """Return the application's container."""
-        return self._use.di
+        return self._state.di
 
     def set_di(self, container: object) -> None:
         """Keep the application's container, any object, also for the session's bags; sessionbag asks nothing of it."""
-        self._use.di = container
+        self._state.di = container
+
+    def _only_before_start(self, mend: str) -> None:
+        if self._state.session is not None:
+            raise SessionAlreadyStarted(f"The session has already been started. {mend}")
 
     def __repr__(self) -> str:
         """Show the name and the status, never an id or data."""
-        return f"<{type(self).__name__} {self._use.wiring.options.name!r} {self.status().name}>"
+        return f"<{type(self).__name__} {self._state.options.name!r} {self.status().name}>"
+
+
+def _whole(seconds: float) -> int:
+    return max(0, int(seconds))

@@ -3,51 +3,56 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast, get_args
 
 from sessionbag import lifecycle
 from sessionbag.errors import (
+    ConfigurationError,
     HeadersAlreadySent,
     InvalidSessionAdapter,
+    SessionAlreadyStarted,
     SessionReadOnly,
     StoreUnavailable,
 )
-from sessionbag.factory import CipherFactory, SerializerFactory, require
+from sessionbag.factory import require
 from sessionbag.handler import LockingHandler
 from sessionbag.lifecycle import (
+    SYSTEM,
     Acquire,
-    CookieChange,
+    Concurrency,
     Destroy,
     Notify,
-    Phase,
     Read,
     Release,
-    Session,
     SessionOptions,
     Sleep,
+    Sources,
     Write,
     drive,
     never,
 )
 from sessionbag.manager.face import SessionFace
-from sessionbag.manager.use import Use, Wiring
-from sessionbag.record import Codec
+from sessionbag.manager.parts import make_codec, open_adapter
+from sessionbag.manager.state import ManagerState
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
-    from sessionbag.lifecycle import Concurrency, Flow, Operation
+    from sessionbag.handler import SessionHandler
+    from sessionbag.hooks import HookCaller
+    from sessionbag.lifecycle import Flow, Operation, Session
+    from sessionbag.record import Codec
 
 
 class Manager(SessionFace):
     """A session: a mapping that is saved, and what can be done with it.
 
     Made by hand it needs an adapter (`set_adapter`) and is started by `start`. One that a factory or a middleware made
-    starts itself at the first access of its data or its id, and begins anew after `destroy`. It belongs to one thread or task
-    at a time. ``with session:`` starts it and closes it at the end; an exception aborts it.
+    starts itself at the first access of its data or its id, and begins anew after `destroy`. It belongs to one thread
+    or task at a time. ``with session:`` starts it and closes it at the end; an exception aborts it.
 
-    Entries are also attributes, as far as no method has the name: ``session.user_id = 7``.
+    Entries are also attributes, as far as no member has the name: ``session.user_id = 7``.
     """
 
     __slots__ = ()
@@ -59,16 +64,38 @@ class Manager(SessionFace):
         """
         if not isinstance(options, SessionOptions):
             options = SessionOptions.from_mapping(options or {})
-        self._use = Use(Wiring(options))
+        self._state = ManagerState(options)
 
     @classmethod
-    def for_request(
-        cls, wiring: Wiring, session_id: str | None = None, headers_sent: Callable[[], bool] = never
+    def for_request(  # noqa: PLR0913  # what a factory knows of a request
+        cls,
+        options: SessionOptions,
+        codec: Codec,
+        handler: SessionHandler,
+        *,
+        hooks: HookCaller | None = None,
+        session_id: str | None = None,
+        headers_sent: Callable[[], bool] | None = None,
+        di: object = None,
+        sources: Sources = SYSTEM,
     ) -> Self:
-        """Make a manager for a request that came with this id, or with none."""
+        """Make a manager that starts itself, for a request that came with this id (or with none).
+
+        The handler is open. ``headers_sent`` tells whether it is too late to set a cookie.
+        """
         manager = cls.__new__(cls)
-        # Not through the face's own __setattr__, which would cost an untouched request more than all the rest.
-        object.__setattr__(manager, "_use", Use(wiring, session_id, headers_sent))
+        manager._state = ManagerState(  # noqa: SLF001  # an alternative constructor
+            options=options,
+            codec=codec,
+            handler=handler,
+            opened=True,
+            hooks=hooks,
+            sources=sources,
+            headers_sent=headers_sent or never,
+            self_starting=True,
+            requested=session_id,
+            di=di,
+        )
         return manager
 
     # The life of the session
@@ -77,18 +104,22 @@ class Manager(SessionFace):
         """Load the session that the request's id names, or begin a new one; True also when it is started already.
 
         False when sessions are switched off, or when the response headers are out. ``concurrency`` decides for this
-        session instead of the option of that name. Raises `InvalidSessionAdapter`, `StoreUnavailable`, `LockTimeout`
-        and `CapabilityMissing`.
+        session instead of the option of that name. Raises `SessionAlreadyStarted` when the session is in use with
+        another ``concurrency``, `InvalidSessionAdapter`, `ConfigurationError`, `StoreUnavailable` and `LockTimeout`.
         """
-        use = self._use
-        if use.session is not None:
+        state = self._state
+        if concurrency is not None and concurrency not in get_args(Concurrency):
+            accepted = ", ".join(get_args(Concurrency))
+            raise ConfigurationError(f"there is no concurrency {concurrency!r}. Choose one of: {accepted}")
+        if state.session is not None:
+            self._check_concurrency(state.session, concurrency)
             return True
-        if not use.wiring.options.enabled or use.headers_sent():
+        if not state.options.enabled or state.headers_sent():
             return False
-        session = self._new_session(concurrency)
+        session = self._new_session(concurrency or state.options.concurrency)
         self._drive(lifecycle.start(session))
-        use.session = session
-        use.accessed = True
+        state.session = session
+        state.accessed = True
         return True
 
     def save(self) -> None:
@@ -97,42 +128,39 @@ class Manager(SessionFace):
         Raises `SessionGone` when the session ended meanwhile, `SessionConflict`, `SessionReadOnly`,
         `SerializationError`, `SessionTooLarge` and `StoreUnavailable`.
         """
-        if self._use.session is not None:
-            self._drive(lifecycle.save(self._use.session))
+        session = self._state.session
+        if session is not None:
+            self._drive(lifecycle.save(session))
 
     def close(self) -> None:
         """Save and end this use of the session; what belongs to a session that ended meanwhile is dropped.
 
         Raises the same as `save`, but for `SessionGone`.
         """
-        session = self._use.session
+        session = self._state.session
         if session is not None:
             try:
                 self._drive(lifecycle.close(session))
             finally:
-                self._leave(session)
+                self._state.leave(session, lifecycle.stored_id(session))
 
     def abort(self) -> None:
         """End this use of the session and leave the store as it is; what was saved or destroyed before stays so."""
-        session = self._use.session
+        session = self._state.session
         if session is not None:
             self._drive(lifecycle.abort(session))
-            self._leave(session)
+            self._state.leave(session, lifecycle.stored_id(session))
 
     def destroy(self) -> None:
         """End the session now: its record is removed and its data is empty, and no request in flight revives it.
 
-        A manager that starts itself begins anew at the next access. Raises `SessionReadOnly` and `StoreUnavailable`.
+        A manager that starts itself begins anew at the next access. Without a started session nothing happens.
+        Raises `SessionReadOnly` and `StoreUnavailable`.
         """
         session = self._begun()
-        if session is None:
-            return
-        self._drive(lifecycle.destroy(session))
-        use = self._use
-        use.spent = session.phase is Phase.RETIRED
-        if session.cookie is not None or use.cookie != CookieChange(None):
-            use.cookie = session.cookie
-        use.requested = use.session = None
+        if session is not None:
+            self._drive(lifecycle.destroy(session))
+            self._state.forget(session)
 
     def regenerate_id(self, delete_old_session: bool = True) -> Self:
         """Give the session a new id and keep its data: at login, and at any change of privilege.
@@ -143,18 +171,18 @@ class Manager(SessionFace):
         """
         session = self._begun()
         if session is not None:
-            self._check_change_of_id(session)
+            _check_change_of_id(session)
             lifecycle.regenerate_id(session, delete_old=delete_old_session)
         return self
 
     def rotate(self) -> Self:
         """Give the session a new id, and let requests with the former one reach it for ``rotation_grace`` seconds.
 
-        Raises `SessionReadOnly` and `HeadersAlreadySent`.
+        Takes effect when the session is saved. Raises `SessionReadOnly` and `HeadersAlreadySent`.
         """
         session = self._begun()
         if session is not None:
-            self._check_change_of_id(session)
+            _check_change_of_id(session)
             lifecycle.rotate(session)
         return self
 
@@ -187,53 +215,33 @@ class Manager(SessionFace):
     # What drives it
 
     def _begun(self) -> Session | None:
-        use = self._use
-        wiring = use.wiring
-        if use.session is None and wiring.self_starting and not self.start() and wiring.options.enabled:
+        state = self._state
+        if state.session is None and state.self_starting and not self.start() and state.options.enabled:
             raise HeadersAlreadySent(
                 "the response headers are out and the session was not used before. Touch it before the response begins"
             )
-        return use.session
+        return state.session
 
-    def _new_session(self, concurrency: Concurrency | None) -> Session:
-        use = self._use
-        options, codec, handler, *_ = use.wiring
+    def _new_session(self, concurrency: Concurrency) -> Session:
+        state = self._state
+        handler = state.handler
         if handler is None:
-            raise InvalidSessionAdapter("The session adapter is not valid. Set one with set_adapter()")
-        if codec is None:
-            codec = _make_codec(options)
-            handler.open("", options.name)
-            self._rewire(codec=codec)
-        session = Session(
-            options,
-            codec,
-            use.requested,
-            concurrency or options.concurrency,
-            use.wiring.sources,
-            use.headers_sent,
-            Phase.RETIRED if use.spent else Phase.NEW,
-        )
-        if session.concurrency == "lock":
+            raise InvalidSessionAdapter("The session adapter is not valid: there is none. Set one with set_adapter()")
+        if state.codec is None:
+            state.codec = make_codec(state.options)
+        if not state.opened:
+            open_adapter(handler, state.codec, state.options.name)
+            state.opened = True
+        if concurrency == "lock":
             require(handler, LockingHandler, 'concurrency="lock"')
-        return session
-
-    def _leave(self, session: Session) -> None:
-        """End this use; what starts in the same request later is the session as the store has it."""
-        use = self._use
-        use.spent = session.phase in (Phase.RETIRED, Phase.ENDED)
-        use.requested = lifecycle.stored_id(session)
-        use.cookie = session.cookie or use.cookie
-        use.session = None
+        return state.new_session(state.codec, concurrency)
 
     @staticmethod
-    def _check_change_of_id(session: Session) -> None:
-        if session.concurrency == "readonly":
-            raise SessionReadOnly(
-                'the session was started with concurrency="readonly" and cannot change its id. Start it without'
-            )
-        if session.headers_sent():
-            raise HeadersAlreadySent(
-                "the response headers are out, so a new id cannot reach the visitor. Change it before the response begins"
+    def _check_concurrency(session: Session, asked: Concurrency | None) -> None:
+        if asked is not None and asked != session.concurrency:
+            raise SessionAlreadyStarted(
+                f'The session has already been started, with concurrency="{session.concurrency}". '
+                f'Call start(concurrency="{asked}") before anything else'
             )
 
     def _drive(self, flow: Flow[None]) -> None:
@@ -244,13 +252,13 @@ class Manager(SessionFace):
         try:
             return self._ask(operation)
         except StoreUnavailable as error:
-            if self._use.wiring.hooks is not None:
-                self._use.wiring.hooks.notify("store_failed", operation=type(operation).__name__.lower(), error=error)
+            if self._state.hooks is not None:
+                self._state.hooks.notify("store_failed", operation=type(operation).__name__.lower(), error=error)
             raise
 
-    def _ask(self, operation: Operation) -> object:  # noqa: PLR0911  # one line an operation
-        handler = self._use.wiring.handler
-        assert handler is not None  # noqa: S101  # a session starts with a handler only
+    def _ask(self, operation: Operation) -> object:
+        # A session starts with a handler only, and takes locks only where `_new_session` found that it can.
+        handler = cast("SessionHandler", self._state.handler)
         match operation:
             case Read(key, ttl):
                 return handler.read(key, ttl)
@@ -258,21 +266,24 @@ class Manager(SessionFace):
                 return handler.write(key, data, ttl, expected=expected)
             case Destroy(key, expected):
                 return handler.destroy(key, expected=expected)
-            case Notify(hook, arguments):
-                return None if self._use.wiring.hooks is None else self._use.wiring.hooks.notify(hook, **arguments)
+            case Acquire(key, ttl):
+                return cast("LockingHandler", handler).acquire(key, ttl)
+            case Release(key, lease):
+                return cast("LockingHandler", handler).release(key, lease)
             case Sleep(seconds):
-                return time.sleep(seconds)
-            case Acquire(key, ttl) if isinstance(handler, LockingHandler):
-                return handler.acquire(key, ttl)
-            case Release(key, lease) if isinstance(handler, LockingHandler):
-                return handler.release(key, lease)
-            case _:
-                raise NotImplementedError(type(operation).__name__)
+                time.sleep(seconds)
+            case Notify(hook, arguments):
+                if self._state.hooks is not None:
+                    self._state.hooks.notify(hook, **arguments)
+        return None
 
 
-def _make_codec(options: SessionOptions) -> Codec:
-    cipher = options.cipher
-    return Codec(
-        SerializerFactory().new_instance(options.serializer),
-        None if cipher is None else CipherFactory().new_instance(cipher, options.cipher_options),
-    )
+def _check_change_of_id(session: Session) -> None:
+    if session.concurrency == "readonly":
+        raise SessionReadOnly(
+            'the session was started with concurrency="readonly" and cannot change its id. Start it without'
+        )
+    if session.headers_sent():
+        raise HeadersAlreadySent(
+            "the response headers are out, so a new id cannot reach the visitor. Change it before the response begins"
+        )
