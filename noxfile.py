@@ -74,8 +74,8 @@ def pythons(session: nox.Session) -> None:
 def soak(session: nox.Session) -> None:
     """Run the tests that have longer settings, with these."""
     install(session, *group("test"))
-    longer = {"SOAK": "1", "SESSIONBAG_KILLS": "500"}
-    session.run("pytest", "-m", "soak", *session.posargs, env=longer)
+    longer = {"SESSIONBAG_SOAK": "1", "SESSIONBAG_KILLS": "500"}
+    session.run("pytest", "-m", "soak or hypothesis", *session.posargs, env=longer)
 
 
 @nox.session(requires=["build"])
@@ -85,4 +85,4 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     sources = [str(distribution / "src") for distribution in DISTRIBUTIONS]
-    session.run("mypy", *sources, "dev.py", "noxfile.py")
+    session.run("mypy", *sources, "examples/shop", "dev.py", "noxfile.py")

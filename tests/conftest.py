@@ -8,5 +8,5 @@ from hypothesis import HealthCheck, settings
 settings.register_profile(
     "short", max_examples=50, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
-settings.register_profile("soak", settings.get_profile("short"), max_examples=2000)
-settings.load_profile("soak" if os.environ.get("SOAK") else "short")
+settings.register_profile("soak", settings.get_profile("short"), max_examples=1000)
+settings.load_profile("soak" if os.environ.get("SESSIONBAG_SOAK") else "short")
