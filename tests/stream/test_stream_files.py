@@ -205,3 +205,47 @@ def test_syncing_asks_the_system(tmp_path, monkeypatch):
     with (tmp_path / "file").open("w") as file:
         _files.sync(file.fileno())
     assert len(calls) == 1
+
+
+def test_opening_makes_no_folder_but_the_save_path(make, save_path):
+    """An administrator's check under another user leaves no shard behind that the application could not enter."""
+    make()
+
+    assert list(save_path.iterdir()) == []
+
+
+def test_a_record_whose_file_was_cut_off_is_given_as_it_is(store, key, files):
+    """Whether it is a record is the core's business; reading ends."""
+    store.write(key, RECORD, 60, expected=None)
+    deadline = files()[0].stat().st_mtime
+    os.truncate(files()[0], 10)
+    os.utime(files()[0], (deadline, deadline))
+
+    assert store.read(key).data == RECORD[:10]
+
+
+def test_large_records_are_moved_in_several_pieces(store, key, monkeypatch):
+    """The system may read and write less than it was asked for."""
+    read, write = os.read, os.write
+    monkeypatch.setattr(os, "read", lambda descriptor, size: read(descriptor, min(size, 7)))
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:5]))
+
+    store.write(key, RECORD * 3, 60, expected=None)
+    assert store.read(key).data == RECORD * 3
+
+
+def test_a_folder_that_is_always_cleaned_away_is_an_outage(make, key, save_path, monkeypatch):
+    """After a few attempts the writer gives up and says so."""
+    store = make()
+    link = os.link
+
+    def clean_and_link(*arguments, **options):
+        for path in save_path.rglob("*.tmp"):
+            path.unlink()
+        link(*arguments, **options)
+
+    monkeypatch.setattr(os, "link", clean_and_link)
+    with pytest.raises(
+        StoreUnavailable, match=r"vanishing from the save path .*sessions. Let no other software clean it"
+    ):
+        store.write(key, RECORD, 60, expected=None)

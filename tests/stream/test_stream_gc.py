@@ -1,11 +1,13 @@
 """Collecting garbage: only what is over, only what is ours, honestly counted."""
 
+import errno
 import fcntl
 import os
 import time
 import tracemalloc
 
 import pytest
+from sessionbag.errors import StoreUnavailable
 from sessionbag_stream._temporary import Temporary
 
 RECORD = b"12345678 data"
@@ -41,7 +43,17 @@ def test_without_records_there_is_nothing_to_remove(store):
 
 
 def foreign_names(key):
-    return ["README", "sess_", "sess_with_underscore", f"other_{key}", f".other_{key}.lock", ".other_x.tmp", ".sess_x"]
+    return [
+        "README",
+        "sess_",
+        "sess_with_underscore",
+        f"other_{key}",
+        f".other_{key}.lock",
+        ".other_x.tmp",
+        ".sess_x",
+        ".sess_x.tmp",
+        ".sess_a_b.lock",
+    ]
 
 
 def test_foreign_files_are_left_alone(store, key, clock, files, save_path):
@@ -52,15 +64,18 @@ def test_foreign_files_are_left_alone(store, key, clock, files, save_path):
     for name in foreign_names(key):
         (folder / name).write_text("mine")
         os.utime(folder / name, (1, 1))
-    (folder / "sess_folder").mkdir()
-    os.utime(folder / "sess_folder", (1, 1))
-    (folder / "sess_link").symlink_to(save_path)
-    os.mkfifo(folder / "sess_pipe")
-    os.utime(folder / "sess_pipe", (1, 1))
+    special = ["sess_{}", ".sess_0123456789abcde{:.1}.tmp", ".sess_{}.lock"]
+    for shape in special:
+        (folder / shape.format("folder")).mkdir()
+        (folder / shape.format("alink")).symlink_to(save_path)
+        os.mkfifo(folder / shape.format("cpipe"))
+        os.utime(folder / shape.format("cpipe"), (1, 1))
+    special_names = {shape.format(kind) for shape in special for kind in ("folder", "alink", "cpipe")}
 
     clock.now += 10
     assert store.gc(1) == 4
-    expected = {*foreign_names(key), "sess_folder", "sess_link", "sess_pipe"}
+    expected = {*foreign_names(key), *special_names}
+    assert len(expected) == 18
     assert expected == {path.name for path in folder.iterdir() if path.name in expected}
 
 
@@ -236,3 +251,52 @@ def test_gc_needs_no_more_memory_for_more_records(make, save_path):
     finally:
         tracemalloc.stop()
     assert peak < 100_000
+
+
+def test_somebody_elses_record_under_our_prefix_is_left_alone(store, key, clock, files, monkeypatch):
+    """What may not be opened is no file of ours; the rest is swept all the same."""
+    fill(store, 3)
+    store.write(key, RECORD, 1, expected=None)
+    clock.now += 10
+    open_file = os.open
+
+    def refuse_one(name, *arguments, **options):
+        if name == f"sess_{key}":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return open_file(name, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", refuse_one)
+    assert store.gc(3600) == 3
+    assert [f"sess_{key}"] == [path.name for path in files()]
+
+
+def test_a_disk_that_breaks_is_told_by_gc(store, clock, monkeypatch):
+    """It does not pretend that there was nothing to remove."""
+    fill(store, 3)
+    clock.now += 10
+    open_file = os.open
+
+    def refuse_records(name, *arguments, **options):
+        if str(name).startswith("sess_"):
+            raise OSError(errno.EIO, "Input/output error")
+        return open_file(name, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", refuse_records)
+    with pytest.raises(StoreUnavailable, match="Check the disk"):
+        store.gc(3600)
+
+
+def test_a_lock_that_is_being_given_back_is_left_to_its_holder(store, key, files):
+    """Locks are swept under the folder's lock; when somebody holds that, a sweep does not wait."""
+    lease = store.acquire(key, 30)
+    leftover = files()[0].with_name(f".sess_{key[::-1]}.lock")
+    leftover.touch()
+
+    folder = os.open(leftover.parent, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    assert store.gc(3600) == 0
+    assert leftover.exists()
+    os.close(folder)
+    assert store.gc(3600) == 0
+    assert not leftover.exists()
+    assert store.release(key, lease) is True

@@ -1,11 +1,15 @@
 """Locks between processes: exclusion, leases, killed and hung holders, forks."""
 
+import errno
+import fcntl
 import multiprocessing
 import os
+import shutil
 import signal
 from pathlib import Path
 
 import pytest
+from sessionbag.errors import StoreUnavailable
 
 PROCESSES = multiprocessing.get_context("fork")
 
@@ -242,3 +246,52 @@ def test_many_processes_never_hold_a_lock_together(make, key, in_child, tmp_path
 
     started = [in_child(take_turns) for _ in range(4)]
     assert [result_of(each) for each in started] == [15] * 4
+
+
+def test_a_step_that_somebody_hangs_in_is_an_outage(store, key, files, monkeypatch):
+    """Acquiring and releasing never wait for long."""
+    lease = store.acquire(key, 30)
+    store._locks.patience = 0.05
+    folder = os.open(files()[0].parent, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+
+    for call in (lambda: store.acquire(key, 30), lambda: store.release(key, lease)):
+        with pytest.raises(StoreUnavailable, match=r"held for 0.05 s. Look for a process that hangs"):
+            call()
+    os.close(folder)
+    assert store.acquire(key, 30) is not None
+
+
+def test_an_acquisition_that_the_disk_refuses_leaves_nothing(store, key, files, monkeypatch):
+    """And the lock can be taken as soon as the disk allows it."""
+
+    def refuse(*_arguments, **_options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "utime", refuse)
+        with pytest.raises(StoreUnavailable, match="Free space"):
+            store.acquire(key, 30)
+    assert files() == []
+    assert store.acquire(key, 30) is not None
+
+
+def test_a_release_without_the_folder_is_false(make, key, save_path):
+    """Somebody removed the lock with its folder: it was no longer ours."""
+    store = make()
+    lease = store.acquire(key, 30)
+    shutil.rmtree(save_path / key[:2])
+
+    assert store.release(key, lease) is False
+    store.close()
+
+
+def test_closing_without_the_save_path_still_frees_the_locks(make, key, save_path, tmp_path):
+    """The descriptors are closed; the lock file is left to the next holder."""
+    store = make()
+    store.acquire(key, 3600)
+    save_path.rename(tmp_path / "away")
+
+    store.close()
+    (tmp_path / "away").rename(save_path)
+    assert make().acquire(key, 30) is not None

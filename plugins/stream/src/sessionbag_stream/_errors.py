@@ -21,7 +21,7 @@ _MENDS: Final = {
     errno.EIO: "Check the disk",
     errno.ELOOP: "Remove the symbolic links among the records: they are never followed",
     errno.EISDIR: "Remove it",
-    errno.ETIMEDOUT: "Look for a process that hangs or is stopped while it uses them",
+    errno.ETIMEDOUT: "Look for a process that hangs or was stopped while it held the lock",
     errno.ENOLCK: "Choose a file system that supports flock",
     errno.EOPNOTSUPP: "Choose a file system that supports flock and hard links",
 }

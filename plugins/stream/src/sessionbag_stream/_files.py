@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 import time
+from contextlib import suppress
 from random import uniform
 from typing import Final
 
@@ -48,7 +49,8 @@ def generation() -> int:
 def _forget_locks() -> None:
     """Close inherited descriptors in a forked child, which would keep the parent's locks alive."""
     for descriptor in _locked:
-        os.close(descriptor)
+        with suppress(OSError):  # one that is closed already must not keep the others open
+            os.close(descriptor)
     _locked.clear()
     _Forks.generation += 1
 

@@ -96,11 +96,11 @@ class Folders:
         try:
             os.makedirs(os.path.dirname(self.root), 0o700, exist_ok=True)  # noqa: PTH103, PTH120  # a str
             self._make("", durable=False)
-            folder = self.open_or_make(self.names[-1], durable=False)
+            root = os.open(self.root, _FOLDER)
             try:
-                _try(folder, prefix)
+                _try(root, prefix)
             finally:
-                os.close(folder)
+                os.close(root)
         except (FileExistsError, NotADirectoryError):
             raise ConfigurationError(
                 f"the save path {self.root} is not a folder, or leads through a file. Give the path of a folder"

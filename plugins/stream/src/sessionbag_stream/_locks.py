@@ -7,6 +7,7 @@ the end of the lease. Each step is taken under the `flock` of the folder, so tha
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -30,9 +31,9 @@ def lock_name(prefix: str, key: str) -> str:
     return f".{prefix}{key}.lock"
 
 
-def is_lock(name: str, prefix: str) -> bool:
-    """Say whether a file of that name is a lock of that prefix."""
-    return name.startswith(f".{prefix}") and name.endswith(".lock")
+def lock_names(prefix: str) -> re.Pattern[str]:
+    """Return the pattern of all such names."""
+    return re.compile(rf"\.{re.escape(prefix)}[a-zA-Z0-9,-]{{1,128}}\.lock")
 
 
 def clear_dead(folder: int, name: str) -> bool:
@@ -55,6 +56,19 @@ def _clear(folder: int, name: str, *, now: int | None) -> bool:
         files.close(descriptor)
 
 
+def _take(folder: int, name: str, deadline: int) -> int:
+    """Make the lock file and return the descriptor that holds it. The folder must be locked."""
+    descriptor = files.make(folder, name)
+    try:
+        files.try_lock(descriptor)
+        files.set_deadline(descriptor, deadline)
+    except OSError:
+        files.remove(folder, name)
+        files.close(descriptor)
+        raise
+    return descriptor
+
+
 class Locks:
     """The leases that this process holds. ``folder`` is always a descriptor of the key's open folder."""
 
@@ -73,9 +87,7 @@ class Locks:
         with self._alone(folder):
             if not _clear(folder, name, now=self._now()):
                 return None
-            descriptor = files.make(folder, name)
-            files.try_lock(descriptor)
-            files.set_deadline(descriptor, deadline)
+            descriptor = _take(folder, name, deadline)
         token = secrets.token_bytes(16)
         self._leases[token] = _Lease(key, descriptor, deadline, files.generation())
         return token
@@ -97,6 +109,10 @@ class Locks:
         """Return key and lease of each lock that is held."""
         return [(lease.key, token) for token, lease in list(self._leases.items())]
 
+    def abandon(self) -> None:
+        """Close the files of all leases, which frees the locks; the lock files are left to whoever comes next."""
+        self._close_leases(lambda _: True)
+
     def _remove(self, folder: int, lease: _Lease) -> bool:
         name = lock_name(self._prefix, lease.key)
         there = files.is_at(folder, name, os.fstat(lease.descriptor))
@@ -106,14 +122,13 @@ class Locks:
         return there.st_mtime_ns > self._now()
 
     def _forget_ended(self) -> None:
-        """Close the files of leases that ended without being released, or that belong to the parent process."""
+        """Close the files of leases that ended without being released, and forget those of the parent process."""
+        now, generation = self._now(), files.generation()
+        self._close_leases(lambda lease: lease.deadline <= now or lease.generation != generation)
+
+    def _close_leases(self, wanted: Callable[[_Lease], bool]) -> None:
         for token, lease in list(self._leases.items()):
-            inherited = lease.generation != files.generation()
-            if (
-                (inherited or lease.deadline <= self._now())
-                and self._leases.pop(token, None) is not None
-                and not inherited
-            ):
+            if wanted(lease) and self._leases.pop(token, None) is not None and lease.generation == files.generation():
                 files.close(lease.descriptor)
 
     @contextmanager

@@ -6,14 +6,13 @@ import errno
 import os
 import random
 import re
-import stat
 import time
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sessionbag_stream import _files as files
-from sessionbag_stream._locks import clear_dead, is_lock
-from sessionbag_stream._temporary import is_temporary
+from sessionbag_stream._locks import clear_dead, lock_names
+from sessionbag_stream._temporary import temporary_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,9 +45,10 @@ class Sweeper:
     def __init__(self, folders: Folders, prefix: str, *, clock: Callable[[], float]) -> None:
         """Begin anywhere: many short-lived processes that sweep a little each still come everywhere."""
         self._folders: Final = folders
-        self._prefix: Final = prefix
         self._clock: Final = clock
         self._key: Final = re.compile(re.escape(prefix) + r"([a-zA-Z0-9,-]{1,128})")
+        self._temporary: Final = temporary_names(prefix)
+        self._lock: Final = lock_names(prefix)
         self._turn = random.randrange(len(folders.names))  # noqa: S311  # no secret
         self._passed: dict[str, int] = {}
 
@@ -106,11 +106,13 @@ class Sweeper:
         return records
 
     def _look(self, folder: int, entry: os.DirEntry[str], max_lifetime: int | None) -> _Swept:
+        if not entry.is_file(follow_symlinks=False):
+            return _KEPT
         if self._key.fullmatch(entry.name):
             return self._look_at_record(folder, entry, max_lifetime)
-        if is_temporary(entry.name, self._prefix):
+        if self._temporary.fullmatch(entry.name):
             return _Swept(0, int(self._remove_unlocked(folder, entry.name)))
-        if is_lock(entry.name, self._prefix):
+        if self._lock.fullmatch(entry.name):
             return _Swept(0, int(_remove_dead_lock(folder, entry.name)))
         return _KEPT
 
@@ -131,7 +133,7 @@ class Sweeper:
         its modification time is no deadline, and it is bounded by ``max_lifetime`` (None: it is left alone).
         """
         now = files.nanoseconds(self._clock())
-        if not stat.S_ISREG(status.st_mode) or status.st_mtime_ns > now:
+        if status.st_mtime_ns > now:
             return False
         if status.st_mtime_ns != status.st_ctime_ns:
             return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Self
 
 from sessionbag_stream import _files as files
@@ -16,9 +17,9 @@ def new_name(prefix: str) -> str:
     return f".{prefix}{os.urandom(8).hex()}.tmp"
 
 
-def is_temporary(name: str, prefix: str) -> bool:
-    """Say whether a file of that name is a temporary of that prefix."""
-    return name.startswith(f".{prefix}") and name.endswith(".tmp")
+def temporary_names(prefix: str) -> re.Pattern[str]:
+    """Return the pattern of all such names."""
+    return re.compile(rf"\.{re.escape(prefix)}[0-9a-f]{{16}}\.tmp")
 
 
 class Temporary:

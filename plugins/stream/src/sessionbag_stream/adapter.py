@@ -68,8 +68,9 @@ class Stream(AbstractAdapter):
     def close(self) -> bool:
         """Give back the locks that are still held; records stay."""
         for key, token in self._locks.held():
-            with suppress(StoreUnavailable):  # the descriptor is closed all the same, which frees the lock
+            with suppress(StoreUnavailable):
                 self.release(key, token)
+        self._locks.abandon()
         return True
 
     def read(self, key: str, ttl: int | None = None) -> Stored | None:
@@ -141,7 +142,9 @@ class Stream(AbstractAdapter):
         """See `LockingHandler.release`."""
         self.get_prefixed_name(key)
         with self._translating:
-            folder = self._folders.open_or_make(self._folders.name_of(key), durable=False)
+            folder = self._folders.open_of(key)
+            if folder is None:
+                return False
             try:
                 return self._locks.release(folder, key, lease)
             finally:
