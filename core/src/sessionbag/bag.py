@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
-from sessionbag._types import Value
-from sessionbag.collection import CollectionFace
+from sessionbag.collection import CollectionFace, check_key
 from sessionbag.current import current_session
 from sessionbag.errors import SessionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable
 
-    from sessionbag.manager import Manager
+    from sessionbag._types import Entries, Value
+    from sessionbag.manager.face import SessionFace
 
 
 @runtime_checkable
@@ -37,7 +36,7 @@ class BagInterface(Protocol):
         """Remove an entry, if it is there."""
         ...
 
-    def init(self, data: Mapping[str, Value] | Iterable[tuple[str, Value]] = ()) -> None:
+    def init(self, data: Entries = ()) -> None:
         """Replace all entries."""
         ...
 
@@ -50,30 +49,30 @@ class Bag(CollectionFace):
     """A part of the session, kept as one entry that is named after the bag.
 
     Made without a session it looks the current one up at each use, so that it may stand at module level; it then raises
-    `NoCurrentSession` outside of a request. Every change is a change of the session at once. Where the session holds
-    something else than a mapping under the name, each use raises `SessionError`.
+    `NoCurrentSession` outside of a request. Every change is a change of the session at once, and raises what changing
+    the session raises. Where the session holds something else than a mapping under the name, each use raises
+    `SessionError`.
     """
 
     __slots__ = ("_di", "_insensitive", "_name", "_session")
 
-    def __init__(self, name: str, session: Manager | None = None, *, insensitive: bool = False) -> None:
+    def __init__(self, name: str, session: SessionFace | None = None, *, insensitive: bool = False) -> None:
         """Name the entry; nothing is looked up yet."""
         self._name = name
         self._session = session
         self._insensitive = insensitive
         self._di: object = None
 
-    def _manager(self) -> Manager:
+    def _manager(self) -> SessionFace:
         return current_session() if self._session is None else self._session
 
     def _entries(self) -> dict[str, Value]:
         return self._checked(self._manager().get(self._name, {}))
 
     def _own(self) -> dict[str, Value]:
-        session = self._manager()
-        entries = self._checked(session.get(self._name, {}))
+        entries = self._entries()
         # Assigned also when it is there, so that the session refuses what it has to refuse.
-        session[self._name] = entries
+        self._manager()[self._name] = entries
         return entries
 
     def _checked(self, entry: object) -> dict[str, Value]:
@@ -84,17 +83,33 @@ class Bag(CollectionFace):
             )
         return cast("dict[str, Value]", entry)
 
+    def remove(self, key: str) -> None:
+        """Remove an entry, if it is there."""
+        session = self._manager()
+        if self._name in session:
+            super().remove(key)
+        else:
+            session.remove(self._name)  # it is not there, but a session that is not started says so
+
+    def init(self, data: Entries = ()) -> None:
+        """Replace all entries; without any the bag is removed from the session."""
+        super().init(data)
+        if not self._entries():
+            self.clear()
+
     def clear(self) -> None:
         """Remove the bag from the session."""
+        self._entries()
         self._manager().remove(self._name)
 
     def modify(self, key: str, function: Callable[[Value], Value], default: Value = None) -> Value:
         """Replace an entry by what the function makes of it, exactly, whoever writes at the same time.
 
         The function gets the value, or a copy of the default, and returns the new one. It is applied again, to the
-        value that is there then, when somebody else wrote meanwhile: it should depend on nothing else.
-        Raises `TypeError` when it returns None.
+        value that is there then, when somebody else wrote meanwhile: it should depend on nothing else. Returns the new
+        value. Raises `TypeError` when the function returns None.
         """
+        check_key(key)
 
         def change(entry: object) -> dict[str, Value]:
             entries = dict(self._checked(entry))
@@ -105,9 +120,7 @@ class Bag(CollectionFace):
                     f"the function given to modify() for {key!r} returned None. "
                     "It has to return the new value; to remove the entry, use remove()"
                 )
-            if written != key:
-                entries.pop(written, None)
-            entries[key] = value
+            self._put(entries, key, value)
             return entries
 
         return self._manager().modify(self._name, change, {})[key]
