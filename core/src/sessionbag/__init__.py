@@ -106,13 +106,18 @@ __all__ = [
     "SessionReadOnly",
     "SessionStatus",
     "SessionTooLarge",
-    "Stored",
     "StoreUnavailable",
+    "Stored",
     "__version__",
     "current_session",
     "hookimpl",
     "option",
 ]
+
+for _each in tuple(globals().values()):
+    if isinstance(_each, type) and issubclass(_each, SessionError):
+        _each.__module__ = __name__  # so that a traceback shows the name to catch it by: sessionbag.SessionGone
+del _each
 
 
 def __getattr__(name: str) -> object:

@@ -95,6 +95,8 @@ class AdapterNotFound(AdapterError, LookupError):
 class AdapterLoadError(AdapterError, ImportError):
     """The adapter is installed but cannot be imported; ``__cause__`` tells why."""
 
+    name: str
+
 
 class AdapterAmbiguous(AdapterError):
     """Two distributions claim the name, and the configuration does not say which to prefer."""
