@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from sessionbag.lifecycle import SYSTEM, Phase, Session, Sources, never
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sessionbag.handler import SessionHandler
-    from sessionbag.hooks import HookCaller
-    from sessionbag.lifecycle import Concurrency, CookieChange, SessionOptions
-    from sessionbag.record import Codec
+from sessionbag.handler import SessionHandler
+from sessionbag.hooks import HookCaller
+from sessionbag.lifecycle import (
+    SYSTEM,
+    Concurrency,
+    CookieChange,
+    Phase,
+    Session,
+    SessionOptions,
+    Sources,
+    never,
+    stored_id,
+)
+from sessionbag.record import Codec
 
 
 @dataclass(slots=True, eq=False)
@@ -48,8 +53,8 @@ class ManagerState:
     accessed: bool = False
     di: object = None
 
-    def new_session(self, codec: Codec, concurrency: Concurrency) -> Session:
-        """Return the session that the next start begins with."""
+    def begin(self, codec: Codec, concurrency: Concurrency) -> Session:
+        """Return the session that a start begins with."""
         return Session(
             options=self.options,
             codec=codec,
@@ -60,17 +65,17 @@ class ManagerState:
             phase=Phase.RETIRED if self.spent else Phase.NEW,
         )
 
-    def leave(self, session: Session, requested: str | None) -> None:
-        """End the use of a session; the next start loads the id that is given here."""
+    def leave(self, session: Session) -> None:
+        """Let go of a session; what starts in the same request later is the session as the store has it."""
         self.spent = session.phase in {Phase.RETIRED, Phase.ENDED}
-        self.requested = requested
+        self.requested = stored_id(session)
         self.cookie = session.cookie or self.cookie
         self.session = None
 
     def forget(self, session: Session) -> None:
-        """End the use of a session that was destroyed; the next start begins anew."""
+        """Let go of a session that was destroyed; what starts in the same request later begins anew."""
         self.spent = session.phase is Phase.RETIRED
-        if session.cookie is not None or self.cookie is None or self.cookie.session_id is not None:
+        if session.cookie is not None or self.cookie != CookieChange(None):
             self.cookie = session.cookie
         self.requested = None
         self.session = None

@@ -75,8 +75,7 @@ class Manager(SessionFace):
         *,
         hooks: HookCaller | None = None,
         session_id: str | None = None,
-        headers_sent: Callable[[], bool] | None = None,
-        di: object = None,
+        headers_sent: Callable[[], bool] = never,
         sources: Sources = SYSTEM,
     ) -> Self:
         """Make a manager that starts itself, for a request that came with this id (or with none).
@@ -84,18 +83,9 @@ class Manager(SessionFace):
         The handler is open. ``headers_sent`` tells whether it is too late to set a cookie.
         """
         manager = cls.__new__(cls)
-        manager._state = ManagerState(  # noqa: SLF001  # an alternative constructor
-            options=options,
-            codec=codec,
-            handler=handler,
-            opened=True,
-            hooks=hooks,
-            sources=sources,
-            headers_sent=headers_sent or never,
-            self_starting=True,
-            requested=session_id,
-            di=di,
-        )
+        state = ManagerState(options, codec, handler, True, hooks, sources, headers_sent, True, session_id)  # noqa: FBT003
+        # Not through the face's own __setattr__, which would cost an untouched request as much as all the rest.
+        object.__setattr__(manager, "_state", state)
         return manager
 
     # The life of the session
@@ -108,11 +98,9 @@ class Manager(SessionFace):
         another ``concurrency``, `InvalidSessionAdapter`, `ConfigurationError`, `StoreUnavailable` and `LockTimeout`.
         """
         state = self._state
-        if concurrency is not None and concurrency not in get_args(Concurrency):
-            accepted = ", ".join(get_args(Concurrency))
-            raise ConfigurationError(f"there is no concurrency {concurrency!r}. Choose one of: {accepted}")
+        if concurrency is not None:
+            self._check_concurrency(concurrency)
         if state.session is not None:
-            self._check_concurrency(state.session, concurrency)
             return True
         if not state.options.enabled or state.headers_sent():
             return False
@@ -142,14 +130,14 @@ class Manager(SessionFace):
             try:
                 self._drive(lifecycle.close(session))
             finally:
-                self._state.leave(session, lifecycle.stored_id(session))
+                self._state.leave(session)
 
     def abort(self) -> None:
         """End this use of the session and leave the store as it is; what was saved or destroyed before stays so."""
         session = self._state.session
         if session is not None:
             self._drive(lifecycle.abort(session))
-            self._state.leave(session, lifecycle.stored_id(session))
+            self._state.leave(session)
 
     def destroy(self) -> None:
         """End the session now: its record is removed and its data is empty, and no request in flight revives it.
@@ -234,11 +222,14 @@ class Manager(SessionFace):
             state.opened = True
         if concurrency == "lock":
             require(handler, LockingHandler, 'concurrency="lock"')
-        return state.new_session(state.codec, concurrency)
+        return state.begin(state.codec, concurrency)
 
-    @staticmethod
-    def _check_concurrency(session: Session, asked: Concurrency | None) -> None:
-        if asked is not None and asked != session.concurrency:
+    def _check_concurrency(self, asked: Concurrency) -> None:
+        accepted = get_args(Concurrency)
+        if asked not in accepted:
+            raise ConfigurationError(f"there is no concurrency {asked!r}. Choose one of: {', '.join(accepted)}")
+        session = self._state.session
+        if session is not None and session.concurrency != asked:
             raise SessionAlreadyStarted(
                 f'The session has already been started, with concurrency="{session.concurrency}". '
                 f'Call start(concurrency="{asked}") before anything else'
