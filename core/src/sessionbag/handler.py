@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
 API_VERSION: Final = 1
 """The version of this spec. A handler says which one it was written for in ``api_version``."""
@@ -136,6 +136,67 @@ class ScanningHandler(Protocol):
 
     def remaining(self, key: str) -> int | None:
         """Return the whole seconds until the record expires, or None when there is no such record."""
+        ...
+
+
+@runtime_checkable
+class AsyncSessionHandler(Protocol):
+    """`SessionHandler` with awaited methods; every sentence of that holds here too.
+
+    One instance serves one event loop. A cancelled call may have happened, and never gives its answer to another one.
+    """
+
+    api_version: int
+    evicts: bool
+
+    async def open(self, save_path: str, session_name: str) -> bool:
+        """See `SessionHandler.open`."""
+        ...
+
+    async def close(self) -> bool:
+        """See `SessionHandler.close`."""
+        ...
+
+    async def read(self, key: str, ttl: int | None = None) -> Stored | None:
+        """See `SessionHandler.read`."""
+        ...
+
+    async def write(self, key: str, data: bytes, ttl: int, *, expected: bytes | None) -> bytes | None:
+        """See `SessionHandler.write`."""
+        ...
+
+    async def destroy(self, key: str, *, expected: bytes | None = None) -> bool:
+        """See `SessionHandler.destroy`."""
+        ...
+
+    async def gc(self, max_lifetime: int, *, budget: float | None = None) -> int:
+        """See `SessionHandler.gc`."""
+        ...
+
+
+@runtime_checkable
+class AsyncLockingHandler(Protocol):
+    """`LockingHandler` with awaited methods."""
+
+    async def acquire(self, key: str, ttl: int) -> bytes | None:
+        """See `LockingHandler.acquire`."""
+        ...
+
+    async def release(self, key: str, lease: bytes) -> bool:
+        """See `LockingHandler.release`."""
+        ...
+
+
+@runtime_checkable
+class AsyncScanningHandler(Protocol):
+    """`ScanningHandler` with an async iterator and an awaited method."""
+
+    def scan(self) -> AsyncIterator[Entry]:
+        """See `ScanningHandler.scan`."""
+        ...
+
+    async def remaining(self, key: str) -> int | None:
+        """See `ScanningHandler.remaining`."""
         ...
 
 
