@@ -149,6 +149,7 @@ def work_until_killed(store, keys, acknowledged):
             store.release(keys[0], lease)
 
 
+@pytest.mark.soak
 def test_killed_writers_corrupt_nothing_lose_nothing_and_leave_nothing(make, start, files, tmp_path):
     """Whatever a writer was doing: each acknowledged count is there, each record is whole, gc cleans the rest away."""
     store = make(durable=False)
