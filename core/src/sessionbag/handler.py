@@ -201,16 +201,14 @@ class AsyncScanningHandler(Protocol):
 
 
 def check_key(key: str) -> str:
-    """Return the key, or raise `ValueError` when it is not one that the spec allows (it is not shown: it may be an id)."""
+    """Return the key, or raise `ValueError` for one that the spec does not allow; it may be an id and is not shown."""
     if not _KEY.fullmatch(key):
-        msg = "a stored key is 1 to 128 characters of [a-zA-Z0-9,-]. Pass the key as the session's flow names it"
-        raise ValueError(msg)
+        raise ValueError("a stored key is 1 to 128 characters of [a-zA-Z0-9,-]. Pass the key as the life cycle names it")
     return key
 
 
 def check_ttl(ttl: int) -> int:
     """Return the ttl, or raise `ValueError` when it is no positive whole number of seconds."""
     if type(ttl) is not int or ttl <= 0:
-        msg = f"a ttl is a positive whole number of seconds, not {ttl!r}"
-        raise ValueError(msg)
+        raise ValueError(f"a ttl is a positive whole number of seconds, not {ttl!r}. Round it up to one")
     return ttl
