@@ -203,7 +203,7 @@ class AsyncScanningHandler(Protocol):
 def check_key(key: str) -> str:
     """Return the key, or raise `ValueError` for one that the spec does not allow; it may be an id and is not shown."""
     if not _KEY.fullmatch(key):
-        raise ValueError("a stored key is 1 to 128 characters of [a-zA-Z0-9,-]. Pass the key as the life cycle names it")
+        raise ValueError("a stored key is 1 to 128 characters of [a-zA-Z0-9,-]. Pass it as the life cycle names it")
     return key
 
 
