@@ -281,7 +281,7 @@ PATHS = {
     "bytes as a key": ({"raw": {b"k": object()}}, "raw[b'k']"),
     "tuple as a key": ({"grid": {(1, 2): object()}}, "grid[<tuple>]"),
     "long number as a key": ({"n": {2**90: object()}}, "n[<int of 91 bits>]"),
-    "element of a set": ({"tags": {Size.SMALL}}, "tags{}"),
+    "element of a set": ({"tags": {Size.SMALL}}, "tags"),
     "text that is no text as a key": ({"x": {"\ud800": 1}}, "x['\\ud800']"),
     "the first of several": ({"a": [1, object()], "b": object()}, "a[1]"),
 }
@@ -296,6 +296,13 @@ def test_path_reads_like_the_code_that_reaches_the_value(session, path):
     assert str(error).startswith(path)
 
 
+def test_element_of_a_set_is_told_by_the_place_of_the_set():
+    """An element has no place of its own."""
+    error = refused(MSGPACK, {"user": {"tags": {"x", Size.SMALL}}})
+
+    assert str(error) == "user.tags has an element of type Size, which cannot be stored. Store its .value"
+
+
 @BOTH
 def test_a_session_is_a_dict_with_texts_as_keys(serializer):
     """Nothing else could be loaded again."""
@@ -305,7 +312,7 @@ def test_a_session_is_a_dict_with_texts_as_keys(serializer):
 
     assert (error.path, str(error)) == (
         "[7]",
-        "[7] has a key of type int, and the session's own keys are str. Write str(key)",
+        "[7] is a key of type int, and the keys of the session itself are str. Write str(key)",
     )
 
 
@@ -421,7 +428,7 @@ def test_json_refuses_keys_that_are_no_text(key):
     """JSON would write them as texts, and they would come back as such."""
     error = refused(JSON, {"x": {key: 1}})
 
-    assert f"has a key of type {type(key).__name__}" in str(error)
+    assert f"is a key of type {type(key).__name__}" in str(error)
 
 
 def test_json_is_compact_text_in_utf8():

@@ -31,7 +31,7 @@ _TABLE: Final[dict[type, str]] = {
 
 
 def _mend(value: object) -> str:
-    if type(value) in _VALUES:
+    if type(value) in _ATOMS:
         return "Write str(key)"
     if type(value) in _TABLE:
         return f"{_TABLE[type(value)]}, or use the msgpack serializer"
@@ -62,9 +62,8 @@ def _finite(text: str) -> float:
     return number
 
 
-_VALUES: Final = frozenset({type(None), bool, int, float, str, list, dict})
-_KINDS: Final = Kinds(_VALUES, frozenset({str}), _mend, _flaw)
-_ATOMS: Final = _KINDS.atoms
+_ATOMS: Final = frozenset({type(None), bool, int, float, str})
+_KINDS: Final = Kinds(_ATOMS, frozenset({dict, list}), frozenset({str}), _mend, _flaw)
 _encode: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _decode: Final = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite).decode
 
@@ -82,10 +81,11 @@ class JsonSerializer:
         """See `Serializer.dumps`."""
         try:
             data = _encode(value).encode()
-        except Exception as error:  # noqa: BLE001  # whatever it is, the search below says it better
+            # The encoder takes subclasses, tuples and keys that are numbers for what they resemble.
+            sound = type(value) is dict and is_plain(value, _KINDS)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the search says it better
             raise refusal(value, _KINDS, error) from None
-        # The encoder takes subclasses, tuples and keys that are numbers for what they resemble.
-        if type(value) is not dict or not is_plain(value, _KINDS, _ATOMS):
+        if not sound:
             raise refusal(value, _KINDS)
         return data
 
@@ -97,6 +97,6 @@ class JsonSerializer:
                 _encode(value).encode()  # an escaped lone surrogate would only be found at the next save
         except Exception as error:  # noqa: BLE001  # anything can come of foreign bytes
             raise CorruptRecord(f"the record does not decode as JSON: {type(error).__name__}") from None
-        if type(value) is not dict or not is_plain(value, _KINDS, _ATOMS):
+        if type(value) is not dict or not is_plain(value, _KINDS):
             raise CorruptRecord("the record is JSON but holds no session")
         return cast("dict[str, object]", value)

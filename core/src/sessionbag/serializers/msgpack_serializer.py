@@ -7,7 +7,7 @@ Extension types (code: payload)::
     3  datetime: ISO 8601, with a trailing "f" where ``fold`` is 1; an offset of a fraction of a second is written
        as "@" and microseconds
     4  date: ISO 8601
-    5  time: likewise
+    5  time: as a datetime
     6  timedelta: days, seconds and microseconds as big-endian 32-bit integers
     7  Decimal: its text
     8  UUID: its 16 bytes
@@ -233,9 +233,8 @@ def _encodable(text: str) -> bool:
     return True
 
 
-_VALUES: Final = frozenset({type(None), bool, float, str, bytes, dict, list, *_MARKED, *_PAYLOADS})
-_KINDS: Final = Kinds(_VALUES, _VALUES - {dict, list, set}, mend, _flaw)
-_ATOMS: Final = _KINDS.atoms
+_ATOMS: Final = frozenset({type(None), bool, float, str, bytes, *_PAYLOADS})
+_KINDS: Final = Kinds(_ATOMS, frozenset({dict, list, *_MARKED}), _ATOMS | {tuple, frozenset}, mend, _flaw)
 
 
 class MsgpackSerializer:
@@ -261,14 +260,10 @@ class MsgpackSerializer:
             encoder = _Encoder()
         try:
             data: bytes = encoder.pack(value)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the search below says it better
+            sound = _is_session(value) and (not _is_doubtful(data, encoder.extras) or is_plain(value, _KINDS))
+        except Exception as error:  # noqa: BLE001  # whatever it is, the search says it better
             raise refusal(value, _KINDS, error) from None
-        # The packer writes bytearray, memoryview, ExtType and Timestamp without asking us, and bounds the depth at ten
-        # times what we allow. All of them leave certain bytes in the output. Only when there are more of these than we
-        # account for, which text and numbers may cause as well, the value is looked through.
-        marks = data.translate(None, _HARMLESS)
-        doubtful = len(marks) > MAX_DEPTH or len(marks.translate(None, _HEADS)) != encoder.extras
-        if (doubtful and not is_plain(value, _KINDS, _ATOMS)) or not _is_session(value):
+        if not sound:
             raise refusal(value, _KINDS)
         if len(data) < _LARGE and len(_pool) < _SPARE:
             _pool.append(encoder)
@@ -282,9 +277,20 @@ class MsgpackSerializer:
         except Exception as error:  # noqa: BLE001  # anything can come of foreign bytes
             raise CorruptRecord(f"the record does not decode as msgpack: {type(error).__name__}") from None
         doubtful = len(data.translate(None, _HARMLESS)) > MAX_DEPTH
-        if not _is_session(value) or (doubtful and not is_plain(value, _KINDS, _ATOMS)):
+        if not _is_session(value) or (doubtful and not is_plain(value, _KINDS)):
             raise CorruptRecord("the record is msgpack but holds no session")
         return cast("dict[str, object]", value)
+
+
+def _is_doubtful(data: bytes, extras: int) -> bool:
+    """Say whether the output may hold something that the packer took without asking us.
+
+    These are bytearray, memoryview, ExtType and Timestamp, and containers up to a depth of 1024. Each leaves certain
+    bytes in the output. Where there are no more of these than we account for, nothing of the kind is there; there may
+    be more for other reasons, in text and numbers, and only then the value itself has to be looked through.
+    """
+    marks = data.translate(None, _HARMLESS)
+    return len(marks) > MAX_DEPTH or len(marks.translate(None, _HEADS)) != extras
 
 
 def _load_marked(data: bytes) -> object:

@@ -2,52 +2,51 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from sessionbag.errors import SerializationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
 MAX_DEPTH: Final = 100
 """Containers within containers, the session itself included: deep enough for data, and safe for any recursion."""
 
-_CONTAINERS: Final = frozenset({dict, list, tuple, set, frozenset})
 _TEXT: Final = frozenset({str})
+_KEY: Final = "is a key of type"
+_ELEMENT: Final = "has an element of type"
 _SHOWN: Final = 60
 
 
 class Kinds(NamedTuple):
-    """What one serializer keeps."""
+    """What one serializer keeps: exact types, because a value of a subclass would come back as another type."""
 
-    values: frozenset[type]
-    """The exact types; a subclass would come back as another type."""
+    atoms: frozenset[type]
+    """Values that contain nothing."""
+
+    containers: frozenset[type]
+    """Of dict, list, tuple, set and frozenset."""
 
     keys: frozenset[type]
-    """The exact types of the keys of mappings."""
+    """Keys of mappings."""
 
-    mends: Callable[[object], str]
+    mend: Callable[[object], str]
     """Says in a sentence what to store instead of a value of another type."""
 
     flaw: Callable[[object], str]
-    """Says what is wrong with a value of a kept type, or ``""``: "is not a finite number. Store None instead"."""
-
-    @property
-    def atoms(self) -> frozenset[type]:
-        """The types that contain nothing."""
-        return self.values - _CONTAINERS
+    """Says what is wrong with an atom, or ``""``: "is not a finite number. Store None instead"."""
 
 
-def is_plain(root: object, kinds: Kinds, atoms: frozenset[type]) -> bool:
-    """Say whether a value consists of the exact types of ``kinds`` and is nested `MAX_DEPTH` levels deep at most.
+def is_plain(root: object, kinds: Kinds) -> bool:
+    """Say whether a value consists of the types of ``kinds`` and is nested `MAX_DEPTH` levels deep at most.
 
-    ``atoms`` is ``kinds.atoms``. For values that were encoded or decoded just now, so that there are no cycles.
+    For values that were encoded or decoded just now, so that there are no cycles.
     """
     level = [root]
     for _ in range(MAX_DEPTH):
         below: list[object] = []
         for container in level:
-            if not _look_into(container, kinds, atoms, below):
+            if not _look_into(container, kinds, below):
                 return False
         if not below:
             return True
@@ -55,19 +54,20 @@ def is_plain(root: object, kinds: Kinds, atoms: frozenset[type]) -> bool:
     return False
 
 
-def _look_into(container: object, kinds: Kinds, atoms: frozenset[type], below: list[object]) -> bool:
+def _look_into(container: object, kinds: Kinds, below: list[object]) -> bool:
     """Check the members of one container by type, and add the containers among them to ``below``."""
-    members: object = container
+    members = cast("Collection[object]", container)
     if type(container) is dict:
         members = container.values()
         if not _TEXT.issuperset(map(type, container)):
             if not kinds.keys.issuperset(map(type, container)):
                 return False
-            below += [key for key in container if type(key) in _CONTAINERS]
-    if atoms.issuperset(map(type, members)):  # type: ignore[call-overload]  # only containers get here
+            below += [key for key in container if type(key) not in kinds.atoms]
+    if kinds.atoms.issuperset(map(type, members)):
         return True
-    below += [member for member in members if type(member) in _CONTAINERS]  # type: ignore[attr-defined]  # the same
-    return kinds.values.issuperset(map(type, members))  # type: ignore[call-overload]  # the same
+    inner = [member for member in members if type(member) not in kinds.atoms]
+    below += inner
+    return kinds.containers.issuperset(map(type, inner))
 
 
 class _Place(NamedTuple):
@@ -77,7 +77,8 @@ class _Place(NamedTuple):
     parent: _Place | None
     step: str
     depth: int
-    is_key: bool = False
+    role: str = "is of type"
+    """How the sentence about its type begins."""
 
 
 def refusal(root: object, kinds: Kinds, error: Exception | None = None) -> SerializationError:
@@ -93,6 +94,7 @@ def refusal(root: object, kinds: Kinds, error: Exception | None = None) -> Seria
 
 
 def _first_culprit(root: object, kinds: Kinds) -> SerializationError | None:
+    """Search without recursion, because the data may be nested to any depth, or endlessly."""
     if type(root) is not dict:
         return SerializationError(f"the data of a session is a dict, not a {_name(root)}. Give a dict")
     stack = [_Place(root, None, "", 1)]
@@ -103,7 +105,7 @@ def _first_culprit(root: object, kinds: Kinds) -> SerializationError | None:
         if reason:
             path = _path(place)
             return SerializationError(f"{_shorten(path) or 'the session'} {reason}", path=path)
-        if type(place.value) in _CONTAINERS and seen.get(id(place.value), 0) < place.depth:
+        if type(place.value) in kinds.containers and seen.get(id(place.value), 0) < place.depth:
             seen[id(place.value)] = place.depth
             stack.extend(reversed(list(_inside(place))))
     return None
@@ -111,15 +113,13 @@ def _first_culprit(root: object, kinds: Kinds) -> SerializationError | None:
 
 def _reason(place: _Place, kinds: Kinds) -> str:
     value = place.value
-    if place.parent is not None and place.parent.parent is None and place.is_key and type(value) is not str:
-        return f"has a key of type {_name(value)}, and the session's own keys are str. Write str(key)"
-    if place.is_key and type(value) not in kinds.keys:
-        return f"has a key of type {_name(value)}, which cannot be stored. {kinds.mends(value)}"
-    if type(value) not in kinds.values:
-        return f"is of type {_name(value)}, which cannot be stored. {kinds.mends(value)}"
-    if type(value) in _CONTAINERS:
-        return _nesting(place)
-    return kinds.flaw(value)
+    kind, outermost = type(value), place.parent is not None and place.parent.parent is None
+    if place.role == _KEY and outermost and kind is not str:
+        return f"{_KEY} {_name(value)}, and the keys of the session itself are str. Write str(key)"
+    kept = kinds.keys if place.role == _KEY else kinds.atoms | kinds.containers
+    if kind not in kept:
+        return f"{place.role} {_name(value)}, which cannot be stored. {kinds.mend(value)}"
+    return _nesting(place) if kind in kinds.containers else kinds.flaw(value)
 
 
 def _nesting(place: _Place) -> str:
@@ -134,15 +134,15 @@ def _nesting(place: _Place) -> str:
 
 
 def _inside(place: _Place) -> Iterator[_Place]:
-    """Yield the members of a container, each key before its value."""
+    """Yield the members of a container, each key before its value; an element of a set has no place of its own."""
     value, depth = place.value, place.depth + 1
     if isinstance(value, dict):
         for key, member in list(value.items()):
             step = _step(key)
-            yield _Place(key, place, step, depth, is_key=True)
+            yield _Place(key, place, step, depth, _KEY)
             yield _Place(member, place, step, depth)
     elif isinstance(value, (set, frozenset)):
-        yield from (_Place(member, place, "{}", depth) for member in list(value))
+        yield from (_Place(member, place, "", depth, _ELEMENT) for member in list(value))
     elif isinstance(value, (list, tuple)):
         yield from (_Place(member, place, f"[{index}]", depth) for index, member in enumerate(list(value)))
 
