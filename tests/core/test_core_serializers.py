@@ -363,13 +363,13 @@ def test_too_deep_nesting_is_refused_in_every_container(wrap, levels):
 
 
 @BOTH
-def test_shared_containers_are_searched_once(serializer):
-    """A diamond of references, where the culprit stands at the end, does not take exponential time to find it."""
+def test_culprit_is_found_at_once_below_containers_that_are_shared(serializer):
+    """A diamond of references has a path for each turn, and the first one leads to the culprit."""
     shared = [object()]
     for _ in range(60):
         shared = [shared, shared]
 
-    assert refused(serializer, {"a": shared}).path.startswith("a[0][0]")
+    assert refused(serializer, {"a": shared}).path == "a" + "[0]" * 61
 
 
 def test_nested_frozensets_are_not_encoded_again_and_again():

@@ -98,16 +98,13 @@ def _first_culprit(root: object, kinds: Kinds) -> SerializationError | None:
     if type(root) is not dict:
         return SerializationError(f"the data of a session is a dict, not a {_name(root)}. Give a dict")
     stack = [_Place(root, None, "", 1)]
-    seen: dict[int, int] = {}
     while stack:
         place = stack.pop()
         reason = _reason(place, kinds)
         if reason:
             path = _path(place)
             return SerializationError(f"{_shorten(path) or 'the session'} {reason}", path=path)
-        if type(place.value) in kinds.containers and seen.get(id(place.value), 0) < place.depth:
-            seen[id(place.value)] = place.depth
-            stack.extend(reversed(list(_inside(place))))
+        stack.extend(reversed(list(_inside(place))))
     return None
 
 
