@@ -54,6 +54,7 @@ class Options(OptionSet):
     lifetime: int | timedelta | None = option(None, doc="seconds", convert=whole_seconds)
     path: Path | None = option(None, doc="a folder")
     mode: Literal["fast", "safe"] = option("fast", doc="how")
+    level: Literal[1, 2] = option(1, doc="how much")
     servers: Sequence[str] = option((), doc="names")
     extra: Mapping[str, object] = option({}, doc="more")
     name: str | None = option(None, doc="a name")
@@ -100,6 +101,7 @@ ILL_TYPED = {
     "bool for a duration": ({"lifetime": True}, "must be int or timedelta or None, not True (bool)"),
     "another word": ({"mode": "Fast"}, "must be 'fast' or 'safe', not 'Fast' (str)"),
     "unhashable for a word": ({"mode": []}, "must be 'fast' or 'safe', not a value of type list"),
+    "True for 1": ({"level": True}, "must be 1 or 2, not True (bool)"),
     "text for a sequence": ({"servers": "a,b"}, "must be sequence of str, not 'a,b' (str)"),
     "numbers in a sequence of texts": ({"servers": [1]}, "must be sequence of str, not a value of type list"),
     "pairs for a mapping": ({"extra": [("a", 1)]}, "must be mapping, not a value of type list"),
@@ -294,6 +296,7 @@ def test_options_stand_in_the_query_of_a_url():
         ("sample://?port=1&port=2", "the URL gives the option 'port' twice. Give it once"),
         ("sample://?host=%ff", "the query of the URL cannot be read"),
         ("sample://?prot=1", "Did you mean 'port'?"),
+        ("sample://?host=a@b", "the URL sample://*** has an @ after its ? or #. Write the characters"),
         ("sample", "the URL sample has no scheme. Begin it with the adapter's name"),
         ("", "has no scheme"),
         ("sample://[::1", "cannot be read: its host or port is malformed"),
@@ -394,8 +397,8 @@ def test_url_that_cannot_be_read_says_how_to_escape_a_password():
     """The usual reason is a password with unescaped characters."""
     message = refusal(split_url, "sample://user:pass/word@host:1/0")
 
-    assert "Write the characters / ? # @ : and % of a password as %2F" in message
-    assert "pass" not in message.replace("of a password as", "")
+    assert "Write the characters / ? # @ : and % of a password or an option as %2F" in message
+    assert "pass" not in message.replace("of a password", "")
 
 
 def test_query_keeps_empty_values():

@@ -12,17 +12,24 @@ _HIDDEN: Final = "***"
 _HOST: Final = re.compile(r"(?:[^:\[\]]+|\[[0-9A-Fa-f:.%]*\])(?::[0-9]*)?|")
 """A host with or without a port. A colon without a host before it, or without digits behind it, may be a password."""
 
+_ESCAPES: Final = "Write the characters / ? # @ : and % of a password or an option as %2F %3F %23 %40 %3A and %25"
+
 
 def split_url(url: str) -> SplitResult:
-    """Split a URL, or raise `ConfigurationError` without showing what may be a password in it."""
+    """Split a URL, or raise `ConfigurationError` without showing what may be a password in it.
+
+    An ``@`` after the question mark or the hash is refused, although RFC 3986 allows it: mostly it ends a password
+    with such a character in it, and then every other part of the URL is another one than was meant.
+    """
     try:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:
         raise ConfigurationError(
-            f"the URL {redact(url)} cannot be read: its host or port is malformed. "
-            "Write the characters / ? # @ : and % of a password as %2F %3F %23 %40 %3A and %25"
+            f"the URL {redact(url)} cannot be read: its host or port is malformed. {_ESCAPES}"
         ) from None
+    if "@" in parts.query or "@" in parts.fragment:
+        raise ConfigurationError(f"the URL {redact(url)} has an @ after its ? or #. {_ESCAPES}")
     if not parts.scheme:
         raise ConfigurationError(
             f"the URL {redact(url)} has no scheme. Begin it with the adapter's name, as in stream:///var/lib/sessions"
