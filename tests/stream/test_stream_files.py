@@ -2,9 +2,10 @@
 
 import os
 import stat
+import traceback
 
 import pytest
-from sessionbag.errors import SessionError, StoreUnavailable
+from sessionbag.errors import SessionConflict, SessionError, StoreUnavailable
 from sessionbag_stream import _files
 
 RECORD = b"12345678 somebody's data"
@@ -168,6 +169,20 @@ def test_no_message_shows_the_key(make, tmp_path):
         store.read(secret)
     chain = [caught.value, caught.value.__cause__, caught.value.__context__]
     assert secret not in " ".join(f"{error} {error!r}" for error in chain)
+
+
+def test_no_conflict_shows_the_key_in_a_traceback(make):
+    """Also what went before it is printed there."""
+    store = make()
+    secret = "TheVisitorsOwnId"
+    put(store, secret)
+
+    calls = [lambda: put(store, secret), lambda: store.write(secret, RECORD, 60, expected=b"another!")]
+    for call in calls:
+        with pytest.raises(SessionConflict) as caught:
+            call()
+        printed = "".join(traceback.format_exception_only(caught.value)) + repr(caught.value.__context__)
+        assert secret not in printed
 
 
 def test_a_durable_write_is_synced_before_it_is_acknowledged(make, key, monkeypatch):

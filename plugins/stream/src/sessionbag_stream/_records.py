@@ -65,7 +65,7 @@ class Records:
         """
         with Temporary(folder, self._adapter.prefix) as temporary:
             temporary.fill(data, self._now(ttl), durable=self._durable)
-            while not self._put(temporary, folder, name):
+            while not temporary.link(name) and not self._put_over_expired(temporary, folder, name):
                 pass
         self._sync(folder)
 
@@ -123,15 +123,8 @@ class Records:
         finally:
             files.unlock(descriptor)
 
-    def _put(self, temporary: Temporary, folder: int, name: str) -> bool:
-        """Give the temporary the record's name; False when an expired record went away meanwhile: try again."""
-        try:
-            temporary.link(name)
-        except FileExistsError:
-            return self._put_over_expired(temporary, folder, name)
-        return True
-
     def _put_over_expired(self, temporary: Temporary, folder: int, name: str) -> bool:
+        """Take the name from an expired record; False when it went away meanwhile and the name may be free."""
         held = self._hold(folder, name, None, live=False)
         if held is None:
             if self.remaining(folder, name) is not None:

@@ -59,9 +59,13 @@ class Temporary:
         if durable:
             files.sync(self._descriptor)
 
-    def link(self, name: str) -> None:
-        """Become the record ``name``; `FileExistsError` when there is one."""
-        os.link(self._name, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+    def link(self, name: str) -> bool:
+        """Become the record ``name``; False when there is one."""
+        try:
+            os.link(self._name, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        except FileExistsError:
+            return False
+        return True
 
     def rename(self, name: str) -> None:
         """Become the record ``name`` in place of the one that is there."""
