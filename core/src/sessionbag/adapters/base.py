@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from datetime import timedelta  # noqa: TC003  # the types of options are looked up at run time
+from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from sessionbag.errors import ConfigurationError
@@ -21,7 +21,7 @@ class AdapterOptions(OptionSet):
     """What every adapter accepts; an adapter's own ``Options`` extend it."""
 
     prefix: str = option("", doc="stands before every key in the store")
-    lifetime: int | timedelta | None = option(  # noqa: RUF009  # it is a field
+    lifetime: int | timedelta | None = option(
         None,
         doc="idle lifetime in seconds; may also be given to the core, and must then agree",
         convert=whole_seconds,
