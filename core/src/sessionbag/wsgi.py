@@ -9,18 +9,27 @@ from __future__ import annotations
 
 import io
 import logging
-import threading
-from collections.abc import Mapping
 from contextlib import suppress
 from contextvars import copy_context
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from sessionbag.config import ManagerFactory
 from sessionbag.current import DEFAULT_KEY, set_current
-from sessionbag.errors import ConfigurationError, SessionGone, StoreUnavailable
+from sessionbag.errors import SessionGone, StoreUnavailable
+from sessionbag.web import (
+    LATE_FAILURE,
+    OUTAGE,
+    RETRY_AFTER,
+    ProxyWarning,
+    factory_of,
+    plain_answer,
+    refuse_rival,
+    with_session,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
     from _typeshed import OptExcInfo
@@ -30,14 +39,7 @@ if TYPE_CHECKING:
 
     Headers = list[tuple[str, str]]
 
-RETRY_AFTER: Final = 5
-"""Seconds after which a visitor is asked to come back when the store is out."""
-
-_CACHE_CONTROLS: Final = frozenset({"cache-control", "cdn-cache-control", "surrogate-control"})
-"""Caches that know the longer names prefer them to the first one (RFC 9213)."""
-
-_UNAVAILABLE: Final = b"The service is not available at the moment. Please try again soon.\n"
-_BROKEN: Final = b"Internal Server Error\n"
+__all__ = ["RETRY_AFTER", "SessionMiddleware"]
 
 logger: Final = logging.getLogger("sessionbag.wsgi")
 
@@ -74,15 +76,17 @@ class SessionMiddleware:
         """
         self.app: Final = app
         self.key: Final = key
-        self.factory: Final = _factory(factory)
+        self.factory: Final = factory_of(ManagerFactory, factory)
         self._made_factory: Final = self.factory is not factory
         self._cookie: Final = self.factory.cookies.bind(self.factory.options.name)
-        self._warned: Final = threading.Lock()
+        self._proxy: Final = ProxyWarning(
+            self._cookie, logger, "waitress: trusted_proxy, gunicorn: forwarded_allow_ips"
+        )
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Run the application with a session in its environ."""
         if "HTTP_X_FORWARDED_PROTO" in environ and not _is_https(environ):
-            self._warn_of_proxy(environ["HTTP_X_FORWARDED_PROTO"])
+            self._proxy.consider(environ["HTTP_X_FORWARDED_PROTO"])
         cookies = environ.get("HTTP_COOKIE")
         head = _Head()
         manager = self.factory.new_instance(self._cookie.read(cookies) if cookies else None, headers_sent=head.is_sent)
@@ -93,30 +97,6 @@ class SessionMiddleware:
         """Close the factory if it was made here of a URL or a mapping; one that was passed in is its maker's."""
         if self._made_factory:
             self.factory.close()
-
-    def _warn_of_proxy(self, forwarded: str) -> None:
-        """Tell once, where it decides about ``Secure``, that the server takes an https request for plain http."""
-        if not self._cookie.follows_scheme or forwarded.partition(",")[0].strip().lower() != "https":
-            return
-        if self._warned.acquire(blocking=False):  # never released: one thread, once
-            logger.warning(
-                "A request came over plain http and says that a proxy received it over https, so the session's cookie "
-                "is set without Secure. Let the server trust the proxy's X-Forwarded-Proto (waitress: trusted_proxy, "
-                "gunicorn: forwarded_allow_ips), or configure the cookie with secure=True"
-            )
-
-
-def _factory(given: ManagerFactory | str | Mapping[str, object]) -> ManagerFactory:
-    if isinstance(given, ManagerFactory):
-        return given
-    if isinstance(given, str):
-        return ManagerFactory.from_url(given)
-    if isinstance(given, Mapping):
-        return ManagerFactory.from_config(given)
-    raise ConfigurationError(
-        f"the session middleware cannot use {type(given).__name__}. "
-        "Give it a ManagerFactory, a URL as in 'stream:///var/lib/sessions', or a mapping of options"
-    )
 
 
 class _Head:
@@ -258,7 +238,7 @@ class _Response:
     def _commit(self, save: Callable[[], None]) -> None:
         """Save the session and let the headers go out."""
         self._head.started()
-        _refuse_rival(self._cookie, self._head.headers)
+        refuse_rival(self._cookie, (value for name, value in self._head.headers if name.lower() == "set-cookie"))
         if self._manager.accessed():
             save()
         self._send_head()
@@ -268,7 +248,7 @@ class _Response:
         try:
             save()
         except Exception:
-            logger.exception("What a response changed in its session after its headers were out could not be saved")
+            logger.exception(LATE_FAILURE)
             self._manager.abort()
 
     def _save(self) -> None:
@@ -292,41 +272,24 @@ class _Response:
         self._manager.abort()
         if not self._head.sent:
             if isinstance(error, StoreUnavailable):
-                logger.error("The session's store is out, and the request was answered with 503", exc_info=error)
-                return self._answer("503 Service Unavailable", _UNAVAILABLE, ("Retry-After", str(RETRY_AFTER)))
+                logger.error(OUTAGE, exc_info=error)
+                return self._answer(HTTPStatus.SERVICE_UNAVAILABLE)
             if isinstance(error, Exception) and self._manager.cookie_change() is not None:
-                return _then_raise(self._answer("500 Internal Server Error", _BROKEN), error)
+                return _then_raise(self._answer(HTTPStatus.INTERNAL_SERVER_ERROR), error)
         raise error
 
-    def _answer(self, status: str, text: bytes, *headers: tuple[str, str]) -> Iterator[bytes]:
-        self._head.status = status
-        self._head.headers = [
-            ("Content-Type", "text/plain; charset=utf-8"),
-            ("Content-Length", str(len(text))),
-            *headers,
-        ]
+    def _answer(self, status: HTTPStatus) -> Iterator[bytes]:
+        self._head.status = f"{status.value} {status.phrase}"
+        self._head.headers, text = plain_answer(status)
         self._send_head()
         return iter(() if self._environ.get("REQUEST_METHOD") == "HEAD" else (text,))
 
     def _send_head(self) -> None:
         headers = self._head.headers
         if self._manager.accessed():
-            headers = self._with_session(headers)
+            headers = with_session(headers, self._manager, self._cookie, secure=_is_https(self._environ))
         self._head.sent = True
         self._write = self._send(self._head.started(), headers)
-
-    def _with_session(self, headers: Headers) -> Headers:
-        """Return the headers with what the session adds to them."""
-        headers = _vary_by_cookie(headers)
-        change = self._manager.cookie_change()
-        if change is None:
-            return headers
-        secure = _is_https(self._environ)
-        if change.session_id is None:
-            value = self._cookie.expire(secure=secure)
-        else:
-            value = self._cookie.set(change.session_id, secure=secure)
-        return [*_not_stored(headers), ("Set-Cookie", value)]
 
 
 def _is_https(environ: WSGIEnvironment) -> bool:
@@ -348,33 +311,3 @@ def _then_raise(answer: Iterator[bytes], error: Exception) -> Iterator[bytes]:
     """Yield the answer, so that its headers go out, then raise the error, so that the server hears of it."""
     yield from answer
     raise error
-
-
-def _refuse_rival(cookie: SessionCookie, headers: Headers) -> None:
-    """Raise `ConfigurationError` when the application sets a cookie that has the session's name."""
-    for name, value in headers:
-        if name.lower() == "set-cookie" and cookie.is_set_by(value):
-            raise ConfigurationError(
-                f"the response sets a cookie {cookie.name!r}, which is the session's and would log the visitor out. "
-                "Give the session another name with the option name, or rename the other cookie"
-            )
-
-
-def _vary_by_cookie(headers: Headers) -> Headers:
-    """Add ``Cookie`` to the ``Vary`` header."""
-    varies = [value for name, value in headers if name.lower() == "vary"]
-    fields = [field.strip() for value in varies for field in value.split(",") if field.strip()]
-    if "*" in fields or "cookie" in (field.lower() for field in fields):
-        return headers
-    others = [(name, value) for name, value in headers if name.lower() != "vary"]
-    return [*others, ("Vary", ", ".join([*fields, "Cookie"]))]
-
-
-def _not_stored(headers: Headers) -> Headers:
-    """Replace what the headers say about caching by ``no-store``: a cache must not hand one visitor's id to another.
-
-    Nothing of an earlier ``Cache-Control`` is kept. ``no-store`` says more than any directive about storing, and beside
-    ``public`` or ``max-age`` some caches would follow those. Nor are headers kept that a cache would follow instead.
-    """
-    others = [(name, value) for name, value in headers if name.lower() not in _CACHE_CONTROLS]
-    return [*others, ("Cache-Control", "no-store")]
