@@ -80,7 +80,7 @@ def test_the_newest_heading_of_a_changelog_is_the_version(project):
     """Whoever changes one changes the other."""
     changelog = (project / "CHANGELOG.md").read_text(encoding="utf-8")
 
-    newest = re.search(r"^## (\S+)", changelog, re.MULTILINE)
+    newest = re.search(r"^## \[(.+?)\]", changelog, re.MULTILINE)
 
     assert newest is not None
     assert newest[1] == metadata(project)["Version"]
