@@ -122,15 +122,25 @@ def web():
 @contextmanager
 def serving(app):
     """Serve an application on a free port and give a function that fetches from it."""
-    server = create_server(app, host="127.0.0.1", port=0, threads=4, ident=None)
-    thread = threading.Thread(target=server.run)
+    sockets = {}
+    server = create_server(app, map=sockets, host="127.0.0.1", port=0, threads=4, ident=None)
+    ending = threading.Event()
+
+    def run():
+        while not ending.is_set():
+            wasyncore.loop(map=sockets, count=1)
+
+    thread = threading.Thread(target=run)
     thread.start()
     try:
         yield Client(server.effective_port)
     finally:
-        server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map))
+        ending.set()
+        server.pull_trigger()
         thread.join()
         server.task_dispatcher.shutdown()
+        # Only now: the trigger is one of them.
+        wasyncore.close_all(sockets)
 
 
 class Client:

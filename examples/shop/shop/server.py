@@ -57,16 +57,14 @@ class Server:
     def run(self) -> None:
         """Serve until the process is interrupted."""
         try:
-            while not self._ending.is_set():
-                wasyncore.loop(map=self._sockets, count=1)
+            self._serve()
         finally:
-            self._server.task_dispatcher.shutdown()
-            wasyncore.close_all(self._sockets)
+            self._close()
 
     @contextmanager
     def running(self) -> Iterator[Address]:
         """Serve in a thread for as long as the block runs."""
-        thread = threading.Thread(target=self.run)
+        thread = threading.Thread(target=self._serve)
         thread.start()
         try:
             yield self.address
@@ -74,3 +72,13 @@ class Server:
             self._ending.set()
             self._server.pull_trigger()
             thread.join()
+            self._close()
+
+    def _serve(self) -> None:
+        while not self._ending.is_set():
+            wasyncore.loop(map=self._sockets, count=1)
+
+    def _close(self) -> None:
+        """Close every socket; the trigger, which wakes the loop up, is one of them, and so nobody may need it now."""
+        self._server.task_dispatcher.shutdown()
+        wasyncore.close_all(self._sockets)
