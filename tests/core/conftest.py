@@ -41,6 +41,8 @@ def make_site(tmp_path, monkeypatch):
     """Return a function that puts one more folder at the front of the import path."""
     before = set(sys.modules)
     sites = []
+    # An import would write __pycache__ into the folder, which then looks as if something had been installed.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
 
     def make():
         site = Site(tmp_path / f"site{len(sites)}")
