@@ -43,7 +43,6 @@ _LIVE: Final = 1
 _MOVED: Final = 2
 _LEAD: Final = struct.Struct(">8sBI")
 _HEAD: Final = struct.Struct(">BBQQ")
-_FIXED: Final = struct.Struct(">8sBIBBQQ")
 _UNCHECKED: Final = slice(MARK_SIZE + 1, _LEAD.size)
 """The checksum's own place, which it does not cover."""
 _MOVE: Final = struct.Struct(">QB")
@@ -230,17 +229,18 @@ class _Parsed(NamedTuple):
 
 
 def _parse(data: bytes) -> _Parsed:
-    mark, version, checksum, kind, count, created, rotated = _FIXED.unpack_from(data)
+    mark, version, checksum = _LEAD.unpack_from(data)
     if checksum != crc32(data[_UNCHECKED.stop :], crc32(data[: _UNCHECKED.start])):
         raise CorruptRecord("the record's checksum is wrong")
     if version > FORMAT:
         raise RecordUnreadable(
             f"the record has format {version}, and this process reads up to {FORMAT}. Upgrade sessionbag"
         )
-    if version != FORMAT or kind not in (_LIVE, _MOVED):
+    kind, count, created, rotated = _HEAD.unpack_from(data, _LEAD.size)
+    if version != FORMAT or kind not in (_LIVE, _MOVED) or count >= KEPT_MARKS:
         raise CorruptRecord("the record is of no known format or kind")
-    at = _FIXED.size + count * MARK_SIZE
-    marks = data[_FIXED.size : at]
+    at = _LEAD.size + _HEAD.size + count * MARK_SIZE
+    marks = data[_LEAD.size + _HEAD.size : at]
     serializer, at = _read_short(data, at)
     cipher_key, at = _read_short(data, at)
     (length,) = _LENGTH.unpack_from(data, at)
