@@ -6,6 +6,7 @@ session. `sessionbag.wsgi` holds the middleware. For authors: `SessionHandler` i
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING
 
 from sessionbag._version import __version__
@@ -42,16 +43,29 @@ from sessionbag.errors import (
     SessionTooLarge,
     StoreUnavailable,
 )
-from sessionbag.factory import AdapterFactory, CipherFactory, SerializerFactory
-from sessionbag.handler import API_VERSION, Entry, LockingHandler, ScanningHandler, SessionHandler, Stored
+from sessionbag.factory import AdapterFactory, AsyncAdapterFactory, CipherFactory, SerializerFactory
+from sessionbag.handler import (
+    API_VERSION,
+    AsyncLockingHandler,
+    AsyncScanningHandler,
+    AsyncSessionHandler,
+    Entry,
+    LockingHandler,
+    ScanningHandler,
+    SessionHandler,
+    Stored,
+)
 from sessionbag.lifecycle import CookieChange, SessionOptions
 from sessionbag.manager import Manager, ManagerInterface, SessionInfo, SessionStatus
 from sessionbag.options import OptionSet, option
 from sessionbag.record import Cipher
 from sessionbag.serializers import JsonSerializer, MsgpackSerializer, Serializer
+from sessionbag.threads import ThreadedHandler
 
 if TYPE_CHECKING:
+    from sessionbag.config import AsyncManagerFactory
     from sessionbag.hookspecs import hookimpl
+    from sessionbag.manager import AsyncManager
 
 __all__ = [
     "API_VERSION",
@@ -64,6 +78,12 @@ __all__ = [
     "AdapterLoadError",
     "AdapterNotFound",
     "AdapterOptions",
+    "AsyncAdapterFactory",
+    "AsyncLockingHandler",
+    "AsyncManager",
+    "AsyncManagerFactory",
+    "AsyncScanningHandler",
+    "AsyncSessionHandler",
     "Bag",
     "BagInterface",
     "CapabilityMissing",
@@ -108,6 +128,7 @@ __all__ = [
     "SessionTooLarge",
     "StoreUnavailable",
     "Stored",
+    "ThreadedHandler",
     "__version__",
     "current_session",
     "hookimpl",
@@ -121,9 +142,13 @@ del _each
 
 
 def __getattr__(name: str) -> object:
-    """Import pluggy with the first use of ``hookimpl``, and not before."""
-    if name == "hookimpl":
-        from sessionbag.hookspecs import hookimpl  # noqa: PLC0415  # as the docstring says
-
-        return hookimpl
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """Import pluggy with the first use of ``hookimpl``, asyncio with that of an async name, and not before."""
+    module = {
+        "AsyncManager": "sessionbag.manager.asynchronous",
+        "AsyncManagerFactory": "sessionbag.config.asynchronous",
+        "hookimpl": "sessionbag.hookspecs",
+    }.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(importlib.import_module(module), name)
+    return found

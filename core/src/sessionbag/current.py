@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar, overload
 
 from sessionbag.errors import NoCurrentSession
 
@@ -11,34 +11,46 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextvars import Token
 
-    from sessionbag.manager import Manager
+    from sessionbag.manager import AsyncManager, Manager
+
+    S = TypeVar("S", Manager, AsyncManager)
 
 DEFAULT_KEY: Final = "sessionbag.session"
 """The key under which the middlewares keep a session, unless an application has several."""
 
-_current: ContextVar[Mapping[str, Manager]] = ContextVar("sessionbag.current")
+_current: ContextVar[Mapping[str, Manager | AsyncManager]] = ContextVar("sessionbag.current")
 
 
-def current_session(key: str = DEFAULT_KEY) -> Manager:
-    """Return the session of the running request.
+@overload
+def current_session(key: str = DEFAULT_KEY) -> Manager: ...
+@overload
+def current_session(key: str = DEFAULT_KEY, *, kind: type[S]) -> S: ...
+def current_session(key: str = DEFAULT_KEY, *, kind: type[object] | None = None) -> object:
+    """Return the session of the running request: a `Manager`, or in an async application an `AsyncManager`.
 
-    ``key`` is the one that was given to the middleware, where an application has several sessions.
-    Raises `NoCurrentSession` outside of a request.
+    ``key`` is the one that was given to the middleware, where an application has several sessions. ``kind`` says which
+    of the two is meant, for type checkers and for code that runs in both: ``current_session(kind=AsyncManager)``.
+    Raises `NoCurrentSession` outside of a request, and when the session is of the other kind.
     """
     try:
-        return _current.get()[key]
+        session = _current.get()[key]
     except LookupError:
         raise NoCurrentSession(
             f"no session {key!r} is in use here. Call this within a request that passes a sessionbag middleware, "
             "or hand the session in: Bag(name, session)"
         ) from None
+    if kind is not None and not isinstance(session, kind):
+        raise NoCurrentSession(
+            f"the session in use here is of type {type(session).__name__}, not {kind.__name__}. Ask for that kind"
+        )
+    return session
 
 
-def set_current(manager: Manager, key: str = DEFAULT_KEY) -> Token[Mapping[str, Manager]]:
+def set_current(manager: Manager | AsyncManager, key: str = DEFAULT_KEY) -> Token[Mapping[str, Manager | AsyncManager]]:
     """Make a session the current one of this context; the token undoes it."""
     return _current.set({**_current.get({}), key: manager})
 
 
-def reset_current(token: Token[Mapping[str, Manager]]) -> None:
+def reset_current(token: Token[Mapping[str, Manager | AsyncManager]]) -> None:
     """Undo `set_current`."""
     _current.reset(token)

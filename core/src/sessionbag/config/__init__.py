@@ -1,6 +1,20 @@
 """The configuration of an application's sessions, wherever it comes from, and the factory that it makes."""
 
+from typing import TYPE_CHECKING
+
 from sessionbag.config.managers import ManagerFactory
 from sessionbag.config.schema import FactoryOptions, option_rows, option_table
 
-__all__ = ["FactoryOptions", "ManagerFactory", "option_rows", "option_table"]
+if TYPE_CHECKING:
+    from sessionbag.config.asynchronous import AsyncManagerFactory
+
+__all__ = ["AsyncManagerFactory", "FactoryOptions", "ManagerFactory", "option_rows", "option_table"]
+
+
+def __getattr__(name: str) -> object:
+    """Import asyncio with the first use of what needs it, and not before."""
+    if name == "AsyncManagerFactory":
+        from sessionbag.config.asynchronous import AsyncManagerFactory  # noqa: PLC0415  # as the docstring says
+
+        return AsyncManagerFactory
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

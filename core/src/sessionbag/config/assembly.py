@@ -5,20 +5,22 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, cast
 
 from sessionbag.adapters import Noop
 from sessionbag.config.schema import FactoryOptions, default_of
 from sessionbag.errors import ConfigurationError, StoreUnavailable
-from sessionbag.factory import AdapterFactory, CipherFactory, PluginFactory, SerializerFactory, check_handler, require
+from sessionbag.factory import AdapterFactory, CipherFactory, PluginFactory, SerializerFactory, require
+from sessionbag.factory.adapters import H
 from sessionbag.handler import LockingHandler
 from sessionbag.hooks import HookCaller
 from sessionbag.options import build, whole_seconds
 from sessionbag.record import Codec
+from sessionbag.threads import innermost
 
 if TYPE_CHECKING:
     from sessionbag.cookies import CookiePolicy
-    from sessionbag.factory.adapters import Prepared
+    from sessionbag.factory.adapters import HandlerFactory, Prepared
     from sessionbag.handler import SessionHandler
     from sessionbag.record import Cipher
     from sessionbag.serializers import Serializer
@@ -26,33 +28,33 @@ if TYPE_CHECKING:
 _GRACE: Final = 60
 
 
-class Parts(NamedTuple):
+class Parts(NamedTuple, Generic[H]):
     """What a factory hands to its managers."""
 
     options: FactoryOptions
     codec: Codec
-    handler: SessionHandler
+    handler: H
     hooks: HookCaller | None
     save_path: str
     """What the handler is opened with."""
 
 
-def assemble(given: Mapping[str, object]) -> Parts:
-    """Make the parts of a configuration, and open the handler.
-
-    Raises the same as `resolve`, and `StoreUnavailable`.
-    """
-    parts = resolve(given)
-    if parts.options.enabled and not parts.handler.open(parts.save_path, parts.options.name):
+def check_opened(parts: Parts[Any], answer: bool) -> None:
+    """Raise `StoreUnavailable` when the handler said that it could not be opened."""
+    if not answer:
         raise StoreUnavailable(
-            f"the adapter {type(parts.handler).__qualname__} could not be opened. "
+            f"the adapter {type(innermost(parts.handler)).__qualname__} could not be opened. "
             "See what it logged, and check its options"
         )
-    return parts
 
 
-def resolve(given: Mapping[str, object]) -> Parts:
-    """Check a configuration and make its parts; nothing is opened.
+def resolve(given: Mapping[str, object]) -> Parts[SessionHandler]:
+    """Check a configuration and make its parts, with a handler that has plain methods; see `resolve_for`."""
+    return resolve_for(given, AdapterFactory)
+
+
+def resolve_for(given: Mapping[str, object], adapters: type[HandlerFactory[H]]) -> Parts[H]:
+    """Check a configuration and make its parts, with a handler that such a factory makes; nothing is opened.
 
     With ``enabled=False`` no adapter is looked for. Raises `ConfigurationError` and its kinds.
     """
@@ -63,30 +65,32 @@ def resolve(given: Mapping[str, object]) -> Parts:
     serializer = SerializerFactory(prefer=prefer).new_instance(options.serializer)
     options = _fit_serializer(options, given, serializer)
     codec = Codec(serializer, _cipher(options, prefer))
+    factory = adapters(prefer=prefer)
     if not options.enabled:
-        return Parts(options, codec, Noop(), hooks, "")
-    adapter = _adapter(options, prefer, hooks)
+        return Parts(options, codec, factory.check(Noop()), hooks, "")
+    adapter = _adapter(options, factory, hooks)
     options = _agree_on_lifetime(options, given, adapter.lifetime)
     return Parts(options, codec, _handler(adapter, options, serializer), hooks, adapter.save_path)
 
 
-def _handler(adapter: _Adapter, options: FactoryOptions, serializer: Serializer) -> SessionHandler:
+def _handler(adapter: _Adapter[H], options: FactoryOptions, serializer: Serializer) -> H:
     handler = adapter.make()
+    inner = innermost(handler)
     if options.concurrency == "lock":
-        require(handler, LockingHandler, 'concurrency="lock"')
-    if serializer.bare and hasattr(handler, "bare"):
-        handler.bare = True
+        require(inner, LockingHandler, 'concurrency="lock"')
+    if serializer.bare and hasattr(inner, "bare"):
+        inner.bare = True
     return handler
 
 
-class _Adapter(NamedTuple):
+class _Adapter(NamedTuple, Generic[H]):
     """The adapter before it is opened: made already, or ready to be made."""
 
-    handler: SessionHandler | None
-    prepared: Prepared | None
+    handler: H | None
+    prepared: Prepared[H] | None
     options: object
 
-    def make(self) -> SessionHandler:
+    def make(self) -> H:
         return self.handler if self.prepared is None else self.prepared.make()  # type: ignore[return-value]  # one is there
 
     @property
@@ -117,20 +121,21 @@ def _is_changed(options: object, name: str) -> bool:
     return any(default_of(field) != getattr(options, name) for field in fields)
 
 
-def _adapter(options: FactoryOptions, prefer: Mapping[str, str], hooks: HookCaller | None) -> _Adapter:
+def _adapter(options: FactoryOptions, factory: HandlerFactory[H], hooks: HookCaller | None) -> _Adapter[H]:
     adapter = options.adapter
     if adapter is None:
         raise ConfigurationError("no adapter is given. Name one, as in adapter='stream', or give a URL")
     if isinstance(adapter, (str, type)):
         supply = None if hooks is None else _Supply(hooks)
-        prepared = AdapterFactory(prefer=prefer).prepare(adapter, options.options, supply)
+        prepared = factory.prepare(adapter, options.options, supply)
         return _Adapter(None, prepared, prepared.options)
     if options.options:
         raise ConfigurationError(
             f"the adapter is given as an object, which has its options already. "
             f"Leave out: {', '.join(map(str, options.options))}"
         )
-    return _Adapter(check_handler(adapter), None, getattr(adapter, "options", None))
+    handler = factory.check(adapter)
+    return _Adapter(handler, None, getattr(innermost(handler), "options", None))
 
 
 class _Supply:

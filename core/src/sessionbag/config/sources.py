@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Final
 from sessionbag.config.schema import ENVIRONMENT, NESTED, FactoryOptions
 from sessionbag.cookies import CookiePolicy
 from sessionbag.errors import ConfigurationError
-from sessionbag.factory import AdapterFactory, CipherFactory, PluginFactory
+from sessionbag.factory import CipherFactory, PluginFactory
 from sessionbag.options import parse
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping
+
+    from sessionbag.factory.adapters import H, HandlerFactory
 
 _NAMES: Final = ("adapter", "serializer", "cipher")
 
@@ -69,14 +71,14 @@ def _takes_none_and_no_text(declared: object) -> bool:
     return type(None) in kinds and str not in kinds
 
 
-def read_environment(environ: Mapping[str, str]) -> dict[str, object]:
+def read_environment(environ: Mapping[str, str], adapters: type[HandlerFactory[H]]) -> dict[str, object]:
     """Return what the variables ``SESSIONBAG_...`` configure; each text is read by its option's declared type.
 
     ``SESSIONBAG_URL`` or ``SESSIONBAG_ADAPTER``; ``SESSIONBAG_LIFETIME`` and so on for the plain options;
     ``SESSIONBAG_COOKIE_SECURE`` for the cookie; ``SESSIONBAG_OPTIONS_SAVE_PATH`` for the adapter (also beside a URL, as
     for a password that comes from elsewhere); ``SESSIONBAG_CIPHER_OPTIONS_KEY`` for the cipher;
     ``SESSIONBAG_PLUGINS=audit,metrics`` and ``SESSIONBAG_PLUGIN_OPTIONS_AUDIT_LEVEL`` for plugins;
-    ``SESSIONBAG_PREFER=redis=acme-redis,...``.
+    ``SESSIONBAG_PREFER=redis=acme-redis,...``. ``adapters`` knows the adapters' options.
 
     Raises `ConfigurationError`, with the variable's name, for one that is unknown or cannot be read.
     """
@@ -93,7 +95,7 @@ def read_environment(environ: Mapping[str, str]) -> dict[str, object]:
         else:
             config.update(_plain(variable, name.lower() if name.isupper() else "", text))
     _settle_url(config)
-    return _with_nested(config, nested)
+    return _with_nested(config, nested, adapters)
 
 
 def _group_of(name: str) -> str | None:
@@ -141,13 +143,15 @@ def _settle_url(config: dict[str, object]) -> None:
     config["adapter"] = url
 
 
-def _with_nested(config: dict[str, object], nested: Mapping[str, Mapping[str, str]]) -> dict[str, object]:
+def _with_nested(
+    config: dict[str, object], nested: Mapping[str, Mapping[str, str]], adapters: type[HandlerFactory[H]]
+) -> dict[str, object]:
     prefer = typing.cast("Mapping[str, str]", config.get("prefer", {}))
     if nested["cookie"]:
         config["cookie"] = _each("COOKIE", nested["cookie"], partial(parse, CookiePolicy))
     if nested["options"]:
         adapter = _needed(config, "adapter", "OPTIONS")
-        factory = AdapterFactory(prefer=prefer)
+        factory = adapters(prefer=prefer)
         config["options"] = _each("OPTIONS", nested["options"], partial(factory.parse, adapter))
     if nested["cipher_options"]:
         cipher = _needed(config, "cipher", "CIPHER_OPTIONS")

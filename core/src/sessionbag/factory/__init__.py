@@ -1,15 +1,17 @@
 """Names to classes: adapters, serializers, ciphers and plugins, found through entry points."""
 
-from sessionbag.factory.adapters import AdapterFactory, check_handler, require
+from sessionbag.factory.adapters import AdapterFactory, AsyncAdapterFactory, check_async_handler, check_handler, require
 from sessionbag.factory.parts import CipherFactory, PluginFactory, SerializerFactory
 from sessionbag.factory.registry import Available
 
 __all__ = [
     "AdapterFactory",
+    "AsyncAdapterFactory",
     "Available",
     "CipherFactory",
     "PluginFactory",
     "SerializerFactory",
+    "check_async_handler",
     "check_handler",
     "require",
 ]

@@ -1,4 +1,4 @@
-"""`AdapterFactory`: from a name, a class or a URL to a session handler that keeps the handler spec."""
+"""`AdapterFactory` and its async twin: from a name, a class or a URL to a handler that keeps the handler spec."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, ClassVar, Final, Generic, NamedTuple, TypeVar, cast
 
 from sessionbag.errors import (
     AdapterAmbiguous,
@@ -26,8 +26,9 @@ from sessionbag.factory.registry import (
     options_class,
     read_given,
 )
-from sessionbag.handler import API_VERSION, SessionHandler
+from sessionbag.handler import API_VERSION, AsyncSessionHandler, SessionHandler
 from sessionbag.options import parse
+from sessionbag.threads import ThreadedHandler
 from sessionbag.urls import query_of, redact, split_url
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
     Supply = Callable[[str, Mapping[str, object]], Mapping[str, object] | None]
 
+H = TypeVar("H", bound=SessionHandler | AsyncSessionHandler)
+
 ACCEPTED: Final = range(API_VERSION, API_VERSION + 1)
 """The versions of the handler spec that this core speaks."""
 
@@ -45,7 +48,7 @@ _MEMBERS: Final = ("api_version", "evicts", *_METHODS)
 
 _NOTHING: Final = object()
 
-_KIND: Final = Kind(
+_SYNC: Final = Kind(
     "adapter",
     "sessionbag.adapters",
     AdapterNotFound,
@@ -62,49 +65,60 @@ _KIND: Final = Kind(
         }
     ),
 )
+_ASYNC: Final = _SYNC._replace(word="async adapter", group="sessionbag.async_adapters")
 
 
-class Prepared(NamedTuple):
+class Prepared(NamedTuple, Generic[H]):
     """An adapter whose class is loaded and whose options are checked; nothing is made yet."""
 
     name: str
-    cls: type[SessionHandler]
+    cls: type
     given: Mapping[str, object]
     """The options that were given, by whatever way, without defaults."""
     options: object
     """The instance of the class' ``Options``, or None where it declares none."""
+    check: Callable[[object, str], H]
+    """Makes the handler that was asked for of the instance, or refuses it."""
 
-    def make(self) -> SessionHandler:
+    def make(self) -> H:
         """Make the handler; it is not opened.
 
         Raises `AdapterIncomplete` and `AdapterIncompatible`, and what the adapter raises.
         """
         what = f"the adapter {self.name!r}"
-        return check_handler(construct(self.cls, self.options, what), what)
+        return self.check(construct(self.cls, self.options, what), what)
 
 
-class AdapterFactory:
-    """Makes session handlers by name.
+class HandlerFactory(Generic[H]):
+    """What `AdapterFactory` and `AsyncAdapterFactory` have in common."""
 
-    A name is one that an installed distribution provides (entry-point group ``sessionbag.adapters``), one of
-    ``services`` or `register`, which count for this factory only and stand before the installed ones, or
-    ``module:Class``. ``prefer`` says which distribution wins a name that two provide: ``{"redis": "acme-redis"}``.
-
-    Only the adapter that is asked for is imported; discovery happens at the first need.
-    """
+    kind: ClassVar[Kind]
 
     def __init__(self, services: Mapping[str, type] | None = None, *, prefer: Mapping[str, str] | None = None) -> None:
-        self._registry: Final = Registry(_KIND, services, prefer)
+        self._registry: Final = Registry(self.kind, services, prefer)
 
-    def register(self, name: str, cls: type[SessionHandler]) -> None:
-        """Add a name for this factory."""
-        self._registry.register(name, cls)
+    def check(self, handler: object, what: str = "") -> H:
+        """Return a ready handler in the form that this factory makes.
+
+        Raises `AdapterIncomplete` and `AdapterIncompatible`.
+        """
+        raise NotImplementedError
+
+    def get_class(self, name: str) -> type:
+        """Load the class of that name and check it against the handler spec.
+
+        Raises the same as `new_instance`, but for what concerns options.
+        """
+        raise NotImplementedError
+
+    def _check_class(self, cls: type, what: str = "", name: str = "") -> type:
+        raise NotImplementedError
 
     def available(self) -> list[Available]:
         """Return every name with distribution, version and target, without importing any adapter."""
         return self._registry.available()
 
-    def new_instance(self, name: str, options: Mapping[str, object] | None = None) -> SessionHandler:
+    def new_instance(self, name: str, options: Mapping[str, object] | None = None) -> H:
         """Make the handler of that name; a URL may stand for name and options. The handler is not opened.
 
         Raises `AdapterNotFound`, `AdapterLoadError`, `AdapterAmbiguous`, `AdapterIncompatible` or `AdapterIncomplete`,
@@ -112,7 +126,7 @@ class AdapterFactory:
         """
         return self.prepare(name, options or {}).make()
 
-    def load(self, config: Mapping[str, object]) -> SessionHandler:
+    def load(self, config: Mapping[str, object]) -> H:
         """Make the handler of a configuration with the keys ``adapter`` and, if need be, ``options``.
 
         Raises the same as `new_instance`.
@@ -125,23 +139,15 @@ class AdapterFactory:
             raise ConfigurationError("an adapter's configuration needs 'adapter', a name such as 'stream'")
         return self.new_instance(name, check_options(options))
 
-    def get_class(self, name: str) -> type[SessionHandler]:
-        """Load the class of that name and check it against the handler spec.
-
-        Raises the same as `new_instance`, but for what concerns options.
-        """
-        return _checked(self._registry.resolve(name))
-
-    def prepare(
-        self, adapter: str | type[SessionHandler], options: Mapping[str, object], supply: Supply | None = None
-    ) -> Prepared:
+    def prepare(self, adapter: str | type, options: Mapping[str, object], supply: Supply | None = None) -> Prepared[H]:
         """Load the class and check its options.
 
         ``supply`` is asked for further options, which take precedence, with the adapter's name and what was given.
         Options beside a URL add to it; the same option with two values is a `ConfigurationError`.
         """
         if not isinstance(adapter, str):
-            name, cls, given = f"{adapter.__module__}:{adapter.__qualname__}", _checked_class(adapter), dict(options)
+            name = f"{adapter.__module__}:{adapter.__qualname__}"
+            cls, given = self._check_class(adapter), dict(options)
         elif "://" in adapter:
             name, cls = self._class_of_url(adapter)
             given = _merged(adapter, _options_of_url(cls, adapter), options)
@@ -149,7 +155,7 @@ class AdapterFactory:
             name, cls, given = adapter, self.get_class(adapter), dict(options)
         supplied = supply(name, MappingProxyType(given)) if supply is not None else None
         given.update(supplied or {})
-        return Prepared(name, cls, given, check_given(cls, given, f"the adapter {name!r}"))
+        return Prepared(name, cls, given, check_given(cls, given, f"the adapter {name!r}"), self.check)
 
     def parse(self, adapter: str, texts: Mapping[str, str]) -> Mapping[str, object]:
         """Read texts, such as those of environment variables, as options of the adapter of that name or URL.
@@ -159,12 +165,95 @@ class AdapterFactory:
         name, cls = self._class_of_url(adapter) if "://" in adapter else (adapter, self.get_class(adapter))
         return read_given(cls, texts, f"the adapter {name!r}")
 
-    def _class_of_url(self, url: str) -> tuple[str, type[SessionHandler]]:
+    def _class_of_url(self, url: str) -> tuple[str, type]:
         scheme = split_url(url).scheme
         try:
             return scheme, self.get_class(scheme)
         except AdapterNotFound as error:
             raise AdapterNotFound(f"the URL {redact(url)}: {error}", name=scheme) from None
+
+    def _checked(self, found: Found) -> type:
+        if not isinstance(found.target, type):
+            raise AdapterLoadError(
+                f"the adapter {found.name!r} from {found.origin} is no class. Name a class that is a SessionHandler",
+                name=found.name,
+            )
+        return self._check_class(found.target, f"the adapter {found.name!r} from {found.origin}", found.name)
+
+
+class AdapterFactory(HandlerFactory[SessionHandler]):
+    """Makes session handlers by name.
+
+    A name is one that an installed distribution provides (entry-point group ``sessionbag.adapters``), one of
+    ``services`` or `register`, which count for this factory only and stand before the installed ones, or
+    ``module:Class``. ``prefer`` says which distribution wins a name that two provide: ``{"redis": "acme-redis"}``.
+
+    Only the adapter that is asked for is imported; discovery happens at the first need.
+    """
+
+    kind = _SYNC
+
+    def register(self, name: str, cls: type[SessionHandler]) -> None:
+        """Add a name for this factory."""
+        self._registry.register(name, cls)
+
+    def check(self, handler: object, what: str = "") -> SessionHandler:
+        """See `HandlerFactory.check`."""
+        return check_handler(handler, what)
+
+    def get_class(self, name: str) -> type[SessionHandler]:
+        """See `HandlerFactory.get_class`."""
+        try:
+            return cast("type[SessionHandler]", self._checked(self._registry.resolve(name)))
+        except AdapterNotFound as error:
+            if Registry(_ASYNC).provides(name):
+                raise AdapterNotFound(
+                    f"the adapter {name!r} is there in async form only. Use it with AsyncManagerFactory", name=name
+                ) from error
+            raise
+
+    def _check_class(self, cls: type, what: str = "", name: str = "") -> type:
+        what = what or _class(cls)
+        _check_class(cls, what, name)
+        _check_sync(cls, what)
+        return cls
+
+
+class AsyncAdapterFactory(HandlerFactory[AsyncSessionHandler]):
+    """Makes async session handlers by name.
+
+    Names are those of the group ``sessionbag.async_adapters``; one that is only in ``sessionbag.adapters``, and a class
+    with plain methods, becomes a `ThreadedHandler`. Everything else is as for `AdapterFactory`.
+    """
+
+    kind = _ASYNC
+
+    def __init__(self, services: Mapping[str, type] | None = None, *, prefer: Mapping[str, str] | None = None) -> None:
+        super().__init__(services, prefer=prefer)
+        self._plain: Final = Registry(_SYNC, None, prefer)
+
+    def register(self, name: str, cls: type[AsyncSessionHandler | SessionHandler]) -> None:
+        """Add a name for this factory."""
+        self._registry.register(name, cls)
+
+    def available(self) -> list[Available]:
+        """Return every name as `AdapterFactory.available` does, also those that will run in threads."""
+        own = self._registry.available()
+        names = {one.name for one in own}
+        return sorted([*own, *(one for one in self._plain.available() if one.name not in names)])
+
+    def check(self, handler: object, what: str = "") -> AsyncSessionHandler:
+        """See `HandlerFactory.check`."""
+        return check_async_handler(handler, what)
+
+    def get_class(self, name: str) -> type[AsyncSessionHandler | SessionHandler]:
+        """See `HandlerFactory.get_class`."""
+        registry = self._registry if self._registry.provides(name) else self._plain
+        return cast("type[AsyncSessionHandler | SessionHandler]", self._checked(registry.resolve(name)))
+
+    def _check_class(self, cls: type, what: str = "", name: str = "") -> type:
+        _check_class(cls, what or _class(cls), name)
+        return cls
 
 
 def check_options(options: object) -> Mapping[str, object]:
@@ -182,16 +271,24 @@ def check_handler(handler: object, what: str = "") -> SessionHandler:
 
     Raises `AdapterIncomplete` and `AdapterIncompatible`.
     """
-    what = what or f"the object of {type(handler).__module__}.{type(handler).__qualname__} given as adapter"
-    missing = missing_members(handler, _MEMBERS)
-    if missing:
-        raise AdapterIncomplete(_incomplete(what, missing))
-    _check_version(cast("SessionHandler", handler).api_version, what, "")
+    what = what or _instance(handler)
+    _check_members(handler, what)
     _check_sync(handler, what)
     return cast("SessionHandler", handler)
 
 
-def require(handler: SessionHandler, part: type[object], wanted: str) -> None:
+def check_async_handler(handler: object, what: str = "") -> AsyncSessionHandler:
+    """Return the handler as `check_handler` does; one with plain methods is put into threads.
+
+    Raises `AdapterIncomplete` and `AdapterIncompatible`.
+    """
+    _check_members(handler, what or _instance(handler))
+    if _is_async(handler):
+        return cast("AsyncSessionHandler", handler)
+    return ThreadedHandler(cast("SessionHandler", handler))
+
+
+def require(handler: object, part: type[object], wanted: str) -> None:
     """Raise `CapabilityMissing` unless the handler has the optional part, a Protocol such as `LockingHandler`."""
     if not isinstance(handler, part):
         raise CapabilityMissing(
@@ -200,26 +297,29 @@ def require(handler: SessionHandler, part: type[object], wanted: str) -> None:
         )
 
 
-def _checked(found: Found) -> type[SessionHandler]:
-    if not isinstance(found.target, type):
-        raise AdapterLoadError(
-            f"the adapter {found.name!r} from {found.origin} is no class. Name a class that is a SessionHandler",
-            name=found.name,
-        )
-    return _checked_class(found.target, f"the adapter {found.name!r} from {found.origin}", found.name)
+def _instance(handler: object) -> str:
+    return f"the object of {type(handler).__module__}.{type(handler).__qualname__} given as adapter"
 
 
-def _checked_class(cls: type, what: str = "", name: str = "") -> type[SessionHandler]:
+def _class(cls: type) -> str:
+    return f"the class {cls.__module__}.{cls.__qualname__} given as adapter"
+
+
+def _check_members(handler: object, what: str) -> None:
+    missing = missing_members(handler, _MEMBERS)
+    if missing:
+        raise AdapterIncomplete(_incomplete(what, missing))
+    _check_version(cast("SessionHandler", handler).api_version, what, "")
+
+
+def _check_class(cls: type, what: str, name: str) -> None:
     """Check what can be seen before an instance is made; attributes may be set by the constructor."""
-    what = what or f"the class {cls.__module__}.{cls.__qualname__} given as adapter"
     version = getattr(cls, "api_version", None)
     if isinstance(version, int):
         _check_version(version, what, name)
     missing = missing_members(cls, _METHODS)
     if missing:
         raise AdapterIncomplete(_incomplete(what, missing), name=name)
-    _check_sync(cls, what)
-    return cast("type[SessionHandler]", cls)
 
 
 def _check_version(version: object, what: str, name: str) -> None:
@@ -234,10 +334,14 @@ def _check_version(version: object, what: str, name: str) -> None:
     )
 
 
+def _is_async(handler: object) -> bool:
+    return inspect.iscoroutinefunction(getattr(handler, "read", None))
+
+
 def _check_sync(handler: object, what: str) -> None:
-    if inspect.iscoroutinefunction(getattr(handler, "read", None)):
+    if _is_async(handler):
         raise AdapterIncomplete(
-            f"{what} has async methods, and a SessionHandler has plain ones. Use it with the async factory"
+            f"{what} has async methods, and a SessionHandler has plain ones. Use it with AsyncManagerFactory"
         )
 
 
@@ -246,7 +350,7 @@ def _incomplete(what: str, missing: list[str]) -> str:
     return f"{what} lacks {members} of the handler spec. Add what is missing, or derive from sessionbag.AbstractAdapter"
 
 
-def _options_of_url(cls: type[SessionHandler], url: str) -> dict[str, object]:
+def _options_of_url(cls: type, url: str) -> dict[str, object]:
     """Return the options that a URL gives: those that it changes from the default, and those that its query names."""
     declared = options_class(cls)
     query = query_of(split_url(url))

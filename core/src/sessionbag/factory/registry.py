@@ -89,6 +89,10 @@ class Registry:
         installed = [Available(one.name, one.distribution, one.version, one.target) for one in self._discovered()]
         return sorted([*own, *installed], key=lambda one: (one.name, one.distribution or ""))
 
+    def provides(self, name: str) -> bool:
+        """Say whether the name is the application's own, or that of an installed distribution."""
+        return name in self._services or any(offer.name == name for offer in self._discovered())
+
     def resolve(self, name: str) -> Found:
         """Return what the name leads to.
 

@@ -1,7 +1,8 @@
 """What a session does, without any I/O: flows that yield operations and are sent their results.
 
 `starting` loads a session, `saving` writes it, `merging` settles conflicts, `moving` changes the id, `ending` ends it;
-`writing` knows what a lost answer means and `reading` what a record says. `operations.drive` runs a flow.
+`writing` knows what a lost answer means and `reading` what a record says. `operations.drive` runs a flow,
+and `operations.drive_async` awaits it.
 """
 
 from sessionbag.lifecycle.ending import abort, close, destroy
@@ -17,6 +18,7 @@ from sessionbag.lifecycle.operations import (
     Sleep,
     Write,
     drive,
+    drive_async,
 )
 from sessionbag.lifecycle.policy import Concurrency, SessionOptions, check_name
 from sessionbag.lifecycle.saving import changed, regenerate_id, reload, rotate, save
@@ -46,6 +48,7 @@ __all__ = [
     "close",
     "destroy",
     "drive",
+    "drive_async",
     "hashed",
     "is_id",
     "modify",

@@ -6,7 +6,7 @@ I/O itself. So the same rules run blocking, awaited, and step by step in a test.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 
@@ -67,6 +67,7 @@ Flow: TypeAlias = Generator[Operation, Any, T]
 """A flow that ends with a T. What is sent in is the answer to the operation that was yielded."""
 
 Perform: TypeAlias = Callable[[Operation], object]
+PerformAsync: TypeAlias = Callable[[Operation], Awaitable[object]]
 
 
 def drive(flow: Flow[T], perform: Perform) -> T:
@@ -77,6 +78,22 @@ def drive(flow: Flow[T], perform: Perform) -> T:
             try:
                 answer = perform(operation)
             except BaseException as error:  # noqa: BLE001  # an interrupt, too, must reach the flow, which may hold a lock
+                operation = flow.throw(error)
+            else:
+                operation = flow.send(answer)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+
+
+async def drive_async(flow: Flow[T], perform: PerformAsync) -> T:
+    """Run a flow as `drive` does, awaiting each operation."""
+    try:
+        operation = next(flow)
+        while True:
+            try:
+                answer = await perform(operation)
+            except BaseException as error:  # noqa: BLE001  # a cancellation, too, must reach the flow
                 operation = flow.throw(error)
             else:
                 operation = flow.send(answer)

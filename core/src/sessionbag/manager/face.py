@@ -6,26 +6,25 @@ Sync and async managers share it; they differ in how a session is started and in
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, ClassVar, Final, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Self, get_args
 
 from sessionbag.bag import Bag
 from sessionbag.collection import AttributeAccess, check_key
 from sessionbag.errors import (
+    ConfigurationError,
     HeadersAlreadySent,
     InvalidSessionId,
     SessionAlreadyStarted,
     SessionNotStarted,
     SessionReadOnly,
 )
-from sessionbag.lifecycle import Phase, SessionOptions, check_name, is_id, modify
+from sessionbag.lifecycle import Concurrency, Phase, SessionOptions, check_name, is_id, modify
 from sessionbag.manager.interface import SessionInfo, SessionStatus
-from sessionbag.manager.parts import checked_adapter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from sessionbag._types import Value
-    from sessionbag.handler import SessionHandler
     from sessionbag.lifecycle import CookieChange, Session
     from sessionbag.manager.state import ManagerState
 
@@ -200,7 +199,7 @@ class SessionFace(AttributeAccess):
             created=created,
             idle_left=_whole(idle if left is None else min(idle, left)),
             absolute_left=None if left is None else _whole(left),
-            adapter=type(self._state.handler).__name__,
+            adapter=self._state.adapter_name(),
             concurrency=session.concurrency,
         )
 
@@ -258,20 +257,6 @@ class SessionFace(AttributeAccess):
             state.codec = None
         return self
 
-    def get_adapter(self) -> SessionHandler | None:
-        """Return the adapter."""
-        return self._state.handler
-
-    def set_adapter(self, adapter: SessionHandler) -> Self:
-        """Set the adapter, which `start` opens; to close it is left to whoever made it.
-
-        Raises `SessionAlreadyStarted` and `InvalidSessionAdapter`.
-        """
-        self._only_before_start("Set the adapter before start()")
-        self._state.handler = checked_adapter(adapter)
-        self._state.opened = False
-        return self
-
     def get_di(self) -> object:
         """Return the application's container."""
         return self._state.di
@@ -283,6 +268,53 @@ class SessionFace(AttributeAccess):
     def _only_before_start(self, mend: str) -> None:
         if self._state.session is not None:
             raise SessionAlreadyStarted(f"The session has already been started. {mend}")
+
+    # What both managers ask before they drive a flow
+
+    def _startable(self, concurrency: Concurrency | None) -> Concurrency | None:
+        """Return the concurrency to start the session with, or None when it cannot be started now.
+
+        Raises `ConfigurationError`, and `SessionAlreadyStarted` when it is in use with another concurrency.
+        """
+        state = self._state
+        if concurrency is not None:
+            self._check_concurrency(concurrency)
+        if state.session is not None or not state.options.enabled or state.headers_sent():
+            return None
+        return concurrency or state.options.concurrency
+
+    def _check_concurrency(self, asked: Concurrency) -> None:
+        accepted = get_args(Concurrency)
+        if asked not in accepted:
+            raise ConfigurationError(f"there is no concurrency {asked!r}. Choose one of: {', '.join(accepted)}")
+        session = self._state.session
+        if session is not None and session.concurrency != asked:
+            raise SessionAlreadyStarted(
+                f'The session has already been started, with concurrency="{session.concurrency}". '
+                f'Call start(concurrency="{asked}") before anything else'
+            )
+
+    def _change_id(self, session: Session | None, change: Callable[[Session], None]) -> Self:
+        """Change the id of a started session, where the visitor can still be told."""
+        if session is None:
+            return self
+        if session.concurrency == "readonly":
+            raise SessionReadOnly(
+                'the session was started with concurrency="readonly" and cannot change its id. Start it without'
+            )
+        if session.headers_sent():
+            raise HeadersAlreadySent(
+                "the response headers are out, so a new id cannot reach the visitor. "
+                "Change it before the response begins"
+            )
+        change(session)
+        return self
+
+    @staticmethod
+    def _too_late() -> HeadersAlreadySent:
+        return HeadersAlreadySent(
+            "the response headers are out and the session was not used before. Touch it before the response begins"
+        )
 
     def __repr__(self) -> str:
         """Show the name and the status, never an id or data."""

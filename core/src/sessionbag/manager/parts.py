@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sessionbag.errors import AdapterError, ConfigurationError, InvalidSessionAdapter, StoreUnavailable
-from sessionbag.factory import CipherFactory, SerializerFactory, check_handler
+from sessionbag.factory import CipherFactory, SerializerFactory
 from sessionbag.record import Codec
+from sessionbag.threads import innermost
 
 if TYPE_CHECKING:
-    from sessionbag.handler import SessionHandler
+    from collections.abc import Callable
+
+    from sessionbag.handler import AsyncSessionHandler, SessionHandler
     from sessionbag.lifecycle import SessionOptions
+
+H = TypeVar("H")
 
 
 def make_codec(options: SessionOptions) -> Codec:
@@ -31,27 +36,31 @@ def make_codec(options: SessionOptions) -> Codec:
     return codec
 
 
-def checked_adapter(adapter: object) -> SessionHandler:
-    """Return the adapter, or raise `InvalidSessionAdapter` with the reason why it is none."""
+def checked_adapter(adapter: object, check: Callable[[object], H]) -> H:
+    """Return what the check makes of the adapter, or raise `InvalidSessionAdapter` with the reason why it is none."""
     if isinstance(adapter, type):
         raise InvalidSessionAdapter(
             f"The session adapter is not valid: {adapter.__qualname__} is a class. Set an instance of it"
         )
     try:
-        return check_handler(adapter)
+        return check(adapter)
     except AdapterError as error:
         raise InvalidSessionAdapter(f"The session adapter is not valid: {error}") from error
 
 
-def open_adapter(adapter: SessionHandler, codec: Codec, name: str) -> None:
-    """Open the adapter for sessions of this name.
+def opening(adapter: SessionHandler | AsyncSessionHandler, codec: Codec) -> str:
+    """Get an adapter ready to be opened, and return the path to open it with."""
+    handler = innermost(adapter)
+    if codec.bare and hasattr(handler, "bare"):
+        handler.bare = True
+    save_path = getattr(getattr(handler, "options", None), "save_path", None)
+    return "" if save_path is None else str(save_path)
 
-    Raises `StoreUnavailable`.
-    """
-    if codec.bare and hasattr(adapter, "bare"):
-        adapter.bare = True
-    save_path = getattr(getattr(adapter, "options", None), "save_path", None)
-    if not adapter.open("" if save_path is None else str(save_path), name):
+
+def check_opened(adapter: SessionHandler | AsyncSessionHandler, answer: bool) -> None:
+    """Raise `StoreUnavailable` when an adapter said that it could not be opened."""
+    if not answer:
         raise StoreUnavailable(
-            f"the adapter {type(adapter).__qualname__} could not be opened. See what it logged, and check its options"
+            f"the adapter {type(innermost(adapter)).__qualname__} could not be opened. "
+            "See what it logged, and check its options"
         )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from sessionbag.handler import SessionHandler
+from sessionbag.errors import InvalidSessionAdapter
+from sessionbag.factory import require
+from sessionbag.handler import AsyncSessionHandler, LockingHandler, SessionHandler
 from sessionbag.hooks import HookCaller
 from sessionbag.lifecycle import (
     SYSTEM,
@@ -18,7 +20,9 @@ from sessionbag.lifecycle import (
     never,
     stored_id,
 )
+from sessionbag.manager.parts import make_codec
 from sessionbag.record import Codec
+from sessionbag.threads import innermost
 
 
 @dataclass(slots=True, eq=False)
@@ -29,9 +33,9 @@ class ManagerState:
     codec: Codec | None = None
     """None until the first start, where no factory made it."""
 
-    handler: SessionHandler | None = None
+    handler: SessionHandler | AsyncSessionHandler | None = None
     opened: bool = False
-    """Whether the handler was opened."""
+    """Whether the handler was opened, or somebody else sees to that."""
 
     hooks: HookCaller | None = None
     sources: Sources = SYSTEM
@@ -52,9 +56,27 @@ class ManagerState:
 
     accessed: bool = False
     di: object = None
+    opener: Callable[[], Awaitable[None]] | None = None
+    """Opens the handler of an async factory, if it is not open yet."""
+
+    def ready(self) -> tuple[SessionHandler | AsyncSessionHandler, Codec]:
+        """Return the handler, which may have to be opened yet, and the codec.
+
+        Raises `InvalidSessionAdapter` and `ConfigurationError`.
+        """
+        if self.handler is None:
+            raise InvalidSessionAdapter("The session adapter is not valid: there is none. Set one with set_adapter()")
+        if self.codec is None:
+            self.codec = make_codec(self.options)
+        return self.handler, self.codec
 
     def begin(self, codec: Codec, concurrency: Concurrency) -> Session:
-        """Return the session that a start begins with."""
+        """Return the session that a start begins with.
+
+        Raises `CapabilityMissing` for a lock that the handler cannot take.
+        """
+        if concurrency == "lock":
+            require(innermost(self.ready()[0]), LockingHandler, 'concurrency="lock"')
         return Session(
             options=self.options,
             codec=codec,
@@ -64,6 +86,21 @@ class ManagerState:
             headers_sent=self.headers_sent,
             phase=Phase.RETIRED if self.spent else Phase.NEW,
         )
+
+    def use(self, session: Session) -> None:
+        """Use a session that was started."""
+        self.session = session
+        self.accessed = True
+
+    def adapter_name(self) -> str:
+        """Return the class of the adapter."""
+        return type(None if self.handler is None else innermost(self.handler)).__name__
+
+    def adopt(self, handler: SessionHandler | AsyncSessionHandler) -> None:
+        """Use another handler, which the next start opens."""
+        self.handler = handler
+        self.opened = False
+        self.opener = None
 
     def leave(self, session: Session) -> None:
         """Let go of a session; what starts in the same request later is the session as the store has it."""

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Self, cast, get_args
+from functools import partial
+from typing import TYPE_CHECKING, Self, cast
 
 from sessionbag import lifecycle
-from sessionbag.errors import (
-    ConfigurationError,
-    HeadersAlreadySent,
-    InvalidSessionAdapter,
-    SessionAlreadyStarted,
-    SessionReadOnly,
-    StoreUnavailable,
-)
-from sessionbag.factory import require
-from sessionbag.handler import LockingHandler
+from sessionbag.errors import StoreUnavailable
+from sessionbag.factory import check_handler
 from sessionbag.lifecycle import (
     SYSTEM,
     Acquire,
-    Concurrency,
     Destroy,
     Notify,
     Read,
@@ -32,16 +24,16 @@ from sessionbag.lifecycle import (
     never,
 )
 from sessionbag.manager.face import SessionFace
-from sessionbag.manager.parts import make_codec, open_adapter
+from sessionbag.manager.parts import check_opened, checked_adapter, opening
 from sessionbag.manager.state import ManagerState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
-    from sessionbag.handler import SessionHandler
+    from sessionbag.handler import LockingHandler, SessionHandler
     from sessionbag.hooks import HookCaller
-    from sessionbag.lifecycle import Flow, Operation, Session
+    from sessionbag.lifecycle import Concurrency, Flow, Operation, Session
     from sessionbag.record import Codec
 
 
@@ -97,18 +89,12 @@ class Manager(SessionFace):
         session instead of the option of that name. Raises `SessionAlreadyStarted` when the session is in use with
         another ``concurrency``, `InvalidSessionAdapter`, `ConfigurationError`, `StoreUnavailable` and `LockTimeout`.
         """
-        state = self._state
-        if concurrency is not None:
-            self._check_concurrency(concurrency)
-        if state.session is not None:
-            return True
-        if not state.options.enabled or state.headers_sent():
-            return False
-        session = self._new_session(concurrency or state.options.concurrency)
-        self._drive(lifecycle.start(session))
-        state.session = session
-        state.accessed = True
-        return True
+        chosen = self._startable(concurrency)
+        if chosen is not None:
+            session = self._new_session(chosen)
+            self._drive(lifecycle.start(session))
+            self._state.use(session)
+        return self.exists()
 
     def save(self) -> None:
         """Write what changed, also deep inside nested values; afterwards it is acknowledged, and the session goes on.
@@ -157,22 +143,14 @@ class Manager(SessionFace):
         ``delete_old_session=False`` the former record stays. Without a started session nothing happens.
         Raises `SessionReadOnly` and `HeadersAlreadySent`.
         """
-        session = self._begun()
-        if session is not None:
-            _check_change_of_id(session)
-            lifecycle.regenerate_id(session, delete_old=delete_old_session)
-        return self
+        return self._change_id(self._begun(), partial(lifecycle.regenerate_id, delete_old=delete_old_session))
 
     def rotate(self) -> Self:
         """Give the session a new id, and let requests with the former one reach it for ``rotation_grace`` seconds.
 
         Takes effect when the session is saved. Raises `SessionReadOnly` and `HeadersAlreadySent`.
         """
-        session = self._begun()
-        if session is not None:
-            _check_change_of_id(session)
-            lifecycle.rotate(session)
-        return self
+        return self._change_id(self._begun(), lifecycle.rotate)
 
     def reload(self) -> None:
         """Merge what others wrote meanwhile into the unsaved changes.
@@ -200,40 +178,37 @@ class Manager(SessionFace):
         else:
             self.abort()
 
+    # The adapter
+
+    def get_adapter(self) -> SessionHandler | None:
+        """Return the adapter."""
+        return cast("SessionHandler | None", self._state.handler)
+
+    def set_adapter(self, adapter: SessionHandler) -> Self:
+        """Set the adapter, which `start` opens; to close it is left to whoever made it.
+
+        Raises `SessionAlreadyStarted` and `InvalidSessionAdapter`.
+        """
+        self._only_before_start("Set the adapter before start()")
+        self._state.adopt(checked_adapter(adapter, check_handler))
+        return self
+
     # What drives it
 
     def _begun(self) -> Session | None:
         state = self._state
         if state.session is None and state.self_starting and not self.start() and state.options.enabled:
-            raise HeadersAlreadySent(
-                "the response headers are out and the session was not used before. Touch it before the response begins"
-            )
+            raise self._too_late()
         return state.session
 
     def _new_session(self, concurrency: Concurrency) -> Session:
         state = self._state
-        handler = state.handler
-        if handler is None:
-            raise InvalidSessionAdapter("The session adapter is not valid: there is none. Set one with set_adapter()")
-        if state.codec is None:
-            state.codec = make_codec(state.options)
+        handler, codec = state.ready()
         if not state.opened:
-            open_adapter(handler, state.codec, state.options.name)
+            adapter = cast("SessionHandler", handler)
+            check_opened(adapter, adapter.open(opening(adapter, codec), state.options.name))
             state.opened = True
-        if concurrency == "lock":
-            require(handler, LockingHandler, 'concurrency="lock"')
-        return state.begin(state.codec, concurrency)
-
-    def _check_concurrency(self, asked: Concurrency) -> None:
-        accepted = get_args(Concurrency)
-        if asked not in accepted:
-            raise ConfigurationError(f"there is no concurrency {asked!r}. Choose one of: {', '.join(accepted)}")
-        session = self._state.session
-        if session is not None and session.concurrency != asked:
-            raise SessionAlreadyStarted(
-                f'The session has already been started, with concurrency="{session.concurrency}". '
-                f'Call start(concurrency="{asked}") before anything else'
-            )
+        return state.begin(codec, concurrency)
 
     def _drive(self, flow: Flow[None]) -> None:
         drive(flow, self._perform)
@@ -248,7 +223,7 @@ class Manager(SessionFace):
             raise
 
     def _ask(self, operation: Operation) -> object:
-        # A session starts with a handler only, and takes locks only where `_new_session` found that it can.
+        # A session starts with a handler only, and takes locks only where `ManagerState.begin` found that it can.
         handler = cast("SessionHandler", self._state.handler)
         match operation:
             case Read(key, ttl):
@@ -267,14 +242,3 @@ class Manager(SessionFace):
                 if self._state.hooks is not None:
                     self._state.hooks.notify(hook, **arguments)
         return None
-
-
-def _check_change_of_id(session: Session) -> None:
-    if session.concurrency == "readonly":
-        raise SessionReadOnly(
-            'the session was started with concurrency="readonly" and cannot change its id. Start it without'
-        )
-    if session.headers_sent():
-        raise HeadersAlreadySent(
-            "the response headers are out, so a new id cannot reach the visitor. Change it before the response begins"
-        )

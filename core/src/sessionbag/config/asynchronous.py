@@ -1,0 +1,122 @@
+"""`AsyncManagerFactory`, the one object that an async application makes at its start."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Self
+
+from sessionbag.config.assembly import check_opened
+from sessionbag.config.base import Configured
+from sessionbag.errors import StoreUnavailable
+from sessionbag.factory import AsyncAdapterFactory
+from sessionbag.handler import AsyncSessionHandler
+from sessionbag.lifecycle import never
+from sessionbag.manager.asynchronous import AsyncManager
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+
+class AsyncManagerFactory(Configured[AsyncSessionHandler]):
+    """Makes the managers of an async application's sessions.
+
+    The options, and where they come from, are those of `ManagerFactory`. To make one needs no event loop, and refuses
+    what is wrong in the configuration; the adapter is opened later, once: by ``async with factory``, by
+    ``await factory.open()``, or by the first session that is started. An adapter that has only plain methods runs in
+    worker threads (`ThreadedHandler`; give one to choose their number).
+
+    Raises `ConfigurationError` and its kinds.
+    """
+
+    def __init__(self, /, adapter: object = None, **given: object) -> None:
+        """Check the configuration and make its parts."""
+        super().__init__(adapter, **given)
+        self._opened = not self.options.enabled
+        self._opening: asyncio.Task[None] | None = None
+
+    @classmethod
+    def _adapters(cls) -> type[AsyncAdapterFactory]:
+        return AsyncAdapterFactory
+
+    def new_instance(self, session_id: str | None = None, *, headers_sent: Callable[[], bool] = never) -> AsyncManager:
+        """Make the manager of one request, which starts itself in its awaited members.
+
+        ``session_id`` is what the request's cookie holds, whatever that is. ``headers_sent`` tells whether it is too
+        late to set a cookie. Raises `SessionError` after `close`.
+        """
+        if self._closed:
+            raise self._is_closed()
+        options, codec, handler, hooks, _ = self._parts
+        return AsyncManager.for_request(
+            options,
+            codec,
+            handler,
+            hooks=hooks,
+            session_id=session_id,
+            headers_sent=headers_sent,
+            opener=self.open,
+        )
+
+    async def open(self) -> None:
+        """Open the adapter, if it is not open yet; several tasks at once open it once.
+
+        Raises `StoreUnavailable`, and then the next call tries again, and `SessionError` after `close`.
+        """
+        if self._closed:
+            raise self._is_closed()
+        if not self._opened:
+            # In a task of its own: whoever waits for it may be cancelled, and the others still wait.
+            if self._opening is None or self._opening.get_loop() is not asyncio.get_running_loop():
+                self._opening = asyncio.ensure_future(self._open())
+                self._opening.add_done_callback(self._was_opened)
+            await asyncio.shield(self._opening)
+
+    async def gc(self, *, budget: float | None = None) -> int:
+        """Remove expired records from the store and return how many were removed.
+
+        After ``budget`` seconds it stops; a later call goes on. Raises `StoreUnavailable`.
+        """
+        begun = time.monotonic()
+        try:
+            await self.open()
+            removed = await self.handler.gc(self._longest_lifetime(), budget=budget)
+        except StoreUnavailable as error:
+            self._notify("store_failed", operation="gc", error=error)
+            raise
+        self._notify("gc_finished", removed=removed, seconds=time.monotonic() - begun)
+        return removed
+
+    async def close(self) -> None:
+        """Close the adapter, if it was opened; a second call does nothing."""
+        if not self._closed:
+            self._closed = True
+            if self._opening is not None and self._opening.get_loop() is asyncio.get_running_loop():
+                await asyncio.wait((self._opening,))
+            if self._opened and self.options.enabled:
+                await self.handler.close()
+
+    async def __aenter__(self) -> Self:
+        """Open the adapter.
+
+        Raises the same as `open`.
+        """
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close it."""
+        await self.close()
+
+    async def _open(self) -> None:
+        check_opened(self._parts, await self.handler.open(self._parts.save_path, self.options.name))
+        self._opened = True
+
+    def _was_opened(self, opening: asyncio.Task[None]) -> None:
+        if not opening.cancelled():
+            opening.exception()  # it is looked at, so that asyncio does not report it when nobody waits any more
+        if self._opening is opening:
+            self._opening = None

@@ -1,0 +1,105 @@
+"""What the factory of managers and its async twin have in common: where a configuration comes from."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Generic, Self, cast
+
+from sessionbag.config.assembly import Parts, resolve_for
+from sessionbag.config.sources import read_environment, read_toml
+from sessionbag.errors import ConfigurationError, SessionError
+from sessionbag.factory.adapters import H
+from sessionbag.urls import split_url
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sessionbag.config.schema import FactoryOptions
+    from sessionbag.cookies import CookiePolicy
+    from sessionbag.factory.adapters import HandlerFactory
+
+
+class Configured(Generic[H]):
+    """A factory that is made from a configuration, wherever that comes from."""
+
+    def __init__(self, /, adapter: object = None, **given: object) -> None:
+        """Check the configuration and make its parts."""
+        self._parts: Parts[H] = resolve_for({"adapter": adapter, **given}, self._adapters())
+        self._closed = False
+
+    @classmethod
+    def _adapters(cls) -> type[HandlerFactory[H]]:
+        """Return what makes the handler."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, object]) -> Self:
+        """Make a factory from a mapping of options.
+
+        Raises the same as the constructor.
+        """
+        strange = [name for name in config if not isinstance(name, str)]
+        if strange:
+            raise ConfigurationError(f"the names of options are texts, not {type(strange[0]).__name__}")
+        return cls(**config)
+
+    @classmethod
+    def from_toml(cls, path: str | os.PathLike[str]) -> Self:
+        """Make a factory from the table ``[sessionbag]`` or ``[tool.sessionbag]`` of a TOML file.
+
+        TOML has no None: ``"none"`` stands for it where an option takes None and no text.
+        Raises the same as the constructor.
+        """
+        return cls.from_config(read_toml(path))
+
+    @classmethod
+    def from_url(cls, url: str, **given: object) -> Self:
+        """Make a factory from an adapter's URL: its scheme is the adapter's name, its query the adapter's options.
+
+        All other options stand beside it as keywords. Raises the same as the constructor.
+        """
+        if "://" not in url:
+            split_url(url)
+            raise ConfigurationError("this is no URL of an adapter. Write name://, as in stream:///var/lib/sessions")
+        return cls(url, **given)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Make a factory from the variables ``SESSIONBAG_...`` of the environment (or of another mapping).
+
+        Each text is read by its option's declared type. ``SESSIONBAG_URL``, or ``SESSIONBAG_ADAPTER`` and
+        ``SESSIONBAG_OPTIONS_SAVE_PATH`` and so on; ``SESSIONBAG_LIFETIME``; ``SESSIONBAG_COOKIE_SECURE``.
+        An unknown variable that begins like this is refused. Raises the same as the constructor.
+        """
+        return cls.from_config(read_environment(os.environ if environ is None else environ, cls._adapters()))
+
+    @property
+    def options(self) -> FactoryOptions:
+        """The options that count, defaults and the adapter's lifetime included."""
+        return self._parts.options
+
+    @property
+    def cookies(self) -> CookiePolicy:
+        """How the session's cookie is set."""
+        return cast("CookiePolicy", self._parts.options.cookie)
+
+    @property
+    def handler(self) -> H:
+        """The handler that all managers of this factory share."""
+        return self._parts.handler
+
+    def _is_closed(self) -> SessionError:
+        return SessionError(f"this {type(self).__name__} is closed. Make a new one")
+
+    def _longest_lifetime(self) -> int:
+        """Return the seconds after which a record that carries no deadline of its own has expired."""
+        options = self._parts.options
+        return max(cast("int", options.lifetime), cast("int", options.absolute_lifetime or 0))
+
+    def _notify(self, hook: str, **arguments: object) -> None:
+        if self._parts.hooks is not None:
+            self._parts.hooks.notify(hook, **arguments)
+
+    def __repr__(self) -> str:
+        """Show the options, without secrets."""
+        return f"<sessionbag.{type(self).__name__} {self._parts.options!r}>"

@@ -1,0 +1,282 @@
+"""`AsyncManager`: a session whose flows are driven by awaited calls."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Self, TypeVar, cast
+
+from sessionbag import lifecycle
+from sessionbag.errors import SessionNotStarted, StoreUnavailable
+from sessionbag.factory import check_async_handler
+from sessionbag.lifecycle import (
+    SYSTEM,
+    Acquire,
+    Destroy,
+    Notify,
+    Read,
+    Release,
+    SessionOptions,
+    Sleep,
+    Sources,
+    Write,
+    drive_async,
+    never,
+)
+from sessionbag.manager.face import SessionFace
+from sessionbag.manager.parts import check_opened, checked_adapter, opening
+from sessionbag.manager.state import ManagerState
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
+    from types import TracebackType
+
+    from sessionbag.handler import AsyncLockingHandler, AsyncSessionHandler, SessionHandler
+    from sessionbag.hooks import HookCaller
+    from sessionbag.lifecycle import Concurrency, Flow, Operation, Session
+    from sessionbag.record import Codec
+
+T = TypeVar("T")
+
+
+class AsyncManager(SessionFace):
+    """A session in async code: `Manager`, with awaited members where a store is asked.
+
+    The data is in memory once the session is started, and is read and changed without waiting; before, that raises
+    `SessionNotStarted`. One that a factory or a middleware made is started by ``await session.start()``, by
+    ``async with session:`` and by the awaited members themselves. It belongs to one task at a time.
+
+    A member that is cancelled waits for the answer to what it asked the store to change, gives a lock back that it
+    took on the way, and asks nothing else; the session can still be saved or aborted afterwards.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, options: Mapping[str, object] | SessionOptions | None = None) -> None:
+        """Take the options, by their names.
+
+        Raises `ConfigurationError`.
+        """
+        if not isinstance(options, SessionOptions):
+            options = SessionOptions.from_mapping(options or {})
+        self._state = ManagerState(options)
+
+    @classmethod
+    def for_request(  # noqa: PLR0913  # what a factory knows of a request
+        cls,
+        options: SessionOptions,
+        codec: Codec,
+        handler: AsyncSessionHandler,
+        *,
+        hooks: HookCaller | None = None,
+        session_id: str | None = None,
+        headers_sent: Callable[[], bool] = never,
+        sources: Sources = SYSTEM,
+        opener: Callable[[], Awaitable[None]] | None = None,
+    ) -> Self:
+        """Make a manager that starts itself in awaited members, for a request that came with this id (or with none).
+
+        ``opener`` is awaited before the handler is asked anything; without one the handler is open.
+        """
+        manager = cls.__new__(cls)
+        state = ManagerState(options, codec, handler, True, hooks, sources, headers_sent, True, session_id)  # noqa: FBT003
+        state.opener = opener
+        # Not through the face's own __setattr__, which would cost an untouched request as much as all the rest.
+        object.__setattr__(manager, "_state", state)
+        return manager
+
+    # The life of the session
+
+    async def start(self, concurrency: Concurrency | None = None) -> bool:
+        """Load the session; see `Manager.start`."""
+        chosen = self._startable(concurrency)
+        if chosen is not None:
+            session = await self._new_session(chosen)
+            await self._drive(lifecycle.start(session))
+            self._state.use(session)
+        return self.exists()
+
+    async def save(self) -> None:
+        """Write what changed; see `Manager.save`."""
+        session = self._state.session
+        if session is not None:
+            await self._drive(lifecycle.save(session))
+
+    async def close(self) -> None:
+        """Save and end this use of the session; see `Manager.close`."""
+        session = self._state.session
+        if session is not None:
+            try:
+                await self._drive(lifecycle.close(session))
+            finally:
+                self._state.leave(session)
+
+    async def abort(self) -> None:
+        """End this use of the session and leave the store as it is; see `Manager.abort`."""
+        session = self._state.session
+        if session is not None:
+            try:
+                await self._drive(lifecycle.abort(session))
+            finally:
+                self._state.leave(session)
+
+    async def destroy(self) -> None:
+        """End the session now; see `Manager.destroy`."""
+        session = await self._started()
+        if session is not None:
+            await self._drive(lifecycle.destroy(session))
+            self._state.forget(session)
+
+    async def regenerate_id(self, delete_old_session: bool = True) -> Self:
+        """Give the session a new id when it is saved; see `Manager.regenerate_id`."""
+        return self._change_id(await self._started(), partial(lifecycle.regenerate_id, delete_old=delete_old_session))
+
+    async def rotate(self) -> Self:
+        """Give the session a new id when it is saved, with grace for the former one; see `Manager.rotate`."""
+        return self._change_id(await self._started(), lifecycle.rotate)
+
+    async def reload(self) -> None:
+        """Merge what others wrote meanwhile into the unsaved changes; see `Manager.reload`."""
+        session = await self._started()
+        if session is not None:
+            await self._drive(lifecycle.reload(session))
+
+    async def __aenter__(self) -> Self:
+        """Start the session.
+
+        Raises the same as `start`.
+        """
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the session, or abort it when there was an exception."""
+        if kind is None:
+            await self.close()
+        else:
+            await self.abort()
+
+    # The adapter
+
+    def get_adapter(self) -> AsyncSessionHandler | None:
+        """Return the adapter; a `ThreadedHandler` where one with plain methods was set."""
+        return cast("AsyncSessionHandler | None", self._state.handler)
+
+    def set_adapter(self, adapter: AsyncSessionHandler | SessionHandler) -> Self:
+        """Set the adapter, which `start` opens; one with plain methods will run in threads.
+
+        Raises `SessionAlreadyStarted` and `InvalidSessionAdapter`.
+        """
+        self._only_before_start("Set the adapter before start()")
+        self._state.adopt(checked_adapter(adapter, check_async_handler))
+        return self
+
+    # What drives it
+
+    def _begun(self) -> Session | None:
+        state = self._state
+        if state.session is None and state.options.enabled:
+            raise self._too_late() if state.headers_sent() else _not_loaded()
+        return state.session
+
+    async def _started(self) -> Session | None:
+        state = self._state
+        if state.session is None and state.self_starting and not await self.start() and state.options.enabled:
+            raise self._too_late()
+        return state.session
+
+    async def _new_session(self, concurrency: Concurrency) -> Session:
+        state = self._state
+        handler, codec = state.ready()
+        if state.opener is not None:
+            await state.opener()
+        elif not state.opened:
+            adapter = cast("AsyncSessionHandler", handler)
+            check_opened(adapter, await adapter.open(opening(adapter, codec), state.options.name))
+            state.opened = True
+        return state.begin(codec, concurrency)
+
+    async def _drive(self, flow: Flow[None]) -> None:
+        await drive_async(flow, self._perform)
+
+    async def _perform(self, operation: Operation) -> object:
+        """Perform one operation of a flow on the adapter."""
+        try:
+            return await self._ask(operation)
+        except StoreUnavailable as error:
+            if self._state.hooks is not None:
+                self._state.hooks.notify("store_failed", operation=type(operation).__name__.lower(), error=error)
+            raise
+
+    async def _ask(self, operation: Operation) -> object:
+        # A session starts with a handler only, and takes locks only where `ManagerState.begin` found that it can.
+        handler = cast("AsyncSessionHandler", self._state.handler)
+        match operation:
+            case Read(key, ttl):
+                return await handler.read(key, ttl)
+            case Write(key, data, ttl, expected):
+                return await _finished(handler.write(key, data, ttl, expected=expected))
+            case Destroy(key, expected):
+                return await _finished(handler.destroy(key, expected=expected))
+            case Acquire(key, ttl):
+                return await _acquire(cast("AsyncLockingHandler", handler), key, ttl)
+            case Release(key, lease):
+                return await _finished(cast("AsyncLockingHandler", handler).release(key, lease))
+            case Sleep(seconds):
+                await asyncio.sleep(seconds)
+            case Notify(hook, arguments):
+                if self._state.hooks is not None:
+                    self._state.hooks.notify(hook, **arguments)
+        return None
+
+
+def _not_loaded() -> SessionNotStarted:
+    return SessionNotStarted(
+        "the session is not started, and loading it has to be awaited. Call `await session.start()` first"
+    )
+
+
+async def _finished(call: Coroutine[object, object, T]) -> T:
+    """Await a call to its end, also when the caller is cancelled meanwhile, and only then raise the cancellation.
+
+    So a change is never under way any more when its request is over, a lock is given back after it, and whoever saves
+    again after a cancellation meets the store as it will stay.
+    """
+    task = asyncio.ensure_future(call)
+    cancelled = None
+    while not task.done():
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is None:
+        return task.result()
+    if not task.cancelled():
+        task.exception()  # it is looked at, so that asyncio does not report it as lost
+    raise cancelled
+
+
+async def _acquire(handler: AsyncLockingHandler, key: str, ttl: int) -> bytes | None:
+    """Take a lock; when that is cancelled, and the lock was taken all the same, it is given back."""
+    lease: bytes | None = None
+
+    async def take() -> None:
+        nonlocal lease
+        lease = await handler.acquire(key, ttl)
+
+    try:
+        await _finished(take())
+    except asyncio.CancelledError:
+        if lease is not None:
+            await _give_back(handler, key, lease)
+        raise
+    return lease
+
+
+async def _give_back(handler: AsyncLockingHandler, key: str, lease: bytes) -> None:
+    try:
+        await _finished(handler.release(key, lease))
+    except StoreUnavailable:
+        return  # the lock ends with its lease
