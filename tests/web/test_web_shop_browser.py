@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.wait import WebDriverWait
 
 SHOP = Path(__file__).resolve().parents[2] / "examples" / "shop"
@@ -124,13 +124,13 @@ class Visitor:
         self.look_over()
 
     def back(self):
-        page = self.driver.find_element(By.TAG_NAME, "html")
+        page = self.page()
         self.driver.back()
         self.wait_for_another(page)
 
     def click(self, name):
         """Click what a visitor knows by this name, and wait for the page it leads to."""
-        page = self.driver.find_element(By.TAG_NAME, "html")
+        page = self.page()
         clickable = self.driver.find_elements(By.CSS_SELECTOR, "main a, nav a, button")
         [target] = [each for each in clickable if each.accessible_name == name]
         target.click()
@@ -139,15 +139,19 @@ class Visitor:
     def type(self, label, text):
         """Type into the field with this label."""
         field = self.driver.find_element(By.XPATH, f"//input[@id = //label[. = '{label}']/@for]")
-        page = self.driver.find_element(By.TAG_NAME, "html")
+        page = self.page()
         field.send_keys(text)
         if text.endswith(Keys.ENTER):
             self.wait_for_another(page)
 
+    def page(self):
+        """Return when the page that is shown was asked for, which no other page has in common; None: not loaded yet."""
+        return self.driver.execute_script("return document.readyState == 'complete' ? performance.timeOrigin : null")
+
     def wait_for_another(self, page):
-        patience = WebDriverWait(self.driver, PATIENCE)
-        patience.until(staleness_of(page))
-        patience.until(lambda driver: driver.execute_script("return document.readyState") == "complete")
+        # While one page goes and the other comes the driver may find neither: not an error, but a moment to wait.
+        patience = WebDriverWait(self.driver, PATIENCE, ignored_exceptions=[WebDriverException])
+        patience.until(lambda _: self.page() not in {None, page})
         self.look_over()
 
     def look_over(self):
