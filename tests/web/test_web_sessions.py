@@ -1,10 +1,19 @@
-"""What the middleware does with a session: cookie, caching headers, errors and outages."""
+"""What both middlewares do with a session: cookie, caching headers, errors and outages.
 
+What a page does with its session is written once for both: a step that waits for the store in an ASGI application is
+yielded, or returned.
+"""
+
+import asyncio
 import contextlib
+import dataclasses
+import inspect
 import logging
 
+import asgi_side
 import pytest
 from sessionbag import (
+    AsyncManagerFactory,
     ConfigurationError,
     HeadersAlreadySent,
     ManagerFactory,
@@ -12,6 +21,7 @@ from sessionbag import (
     current_session,
     hookimpl,
 )
+from sessionbag.asgi import SessionMiddleware as AsgiMiddleware
 from sessionbag.wsgi import SessionMiddleware
 
 HOSTILE = [
@@ -70,15 +80,69 @@ def page(*visit, status="200 OK", headers=(), stream=None):
     def app(environ, start_response):
         session = environ["sessionbag.session"]
         for do in visit:
-            do(session)
+            perform(steps(do, session))
         start_response(status, [("Content-Type", "text/plain"), *headers])
         return [b"ok"] if stream is None else items(session)
 
     def items(session):
         yield b"ok"
-        stream(session)
+        perform(steps(stream, session))
 
     return app
+
+
+def asgi_page(*visit, status="200 OK", headers=(), stream=None):
+    """Return the same page as an ASGI application; it starts its session when it does something with it."""
+    head = [("content-type", "text/plain"), *headers]
+    start = {
+        "type": "http.response.start",
+        "status": int(status.partition(" ")[0]),
+        "headers": [(name.lower().encode(), value.encode()) for name, value in head],
+    }
+
+    async def app(scope, receive, send):
+        session = scope["sessionbag.session"]
+        if visit:
+            await session.start()
+        for do in visit:
+            await perform_async(steps(do, session))
+        await send(start)
+        if stream is not None:
+            await send({"type": "http.response.body", "body": b"ok", "more_body": True})
+            await perform_async(steps(stream, session))
+        await send({"type": "http.response.body", "body": b"" if stream else b"ok", "more_body": False})
+
+    return app
+
+
+def steps(do, session):
+    """Yield what a step has to wait for, if anything."""
+    done = do(session)
+    if inspect.isgenerator(done):
+        yield from done
+    else:
+        yield done
+
+
+def perform(waiting):
+    """Do the steps where nothing is awaited."""
+    with contextlib.suppress(StopIteration):
+        answer = next(waiting)
+        while True:
+            answer = waiting.send(answer)
+
+
+async def perform_async(waiting):
+    """Do the steps and await what is to be awaited."""
+    with contextlib.suppress(StopIteration):
+        wanted = next(waiting)
+        while True:
+            try:
+                answer = await wanted if inspect.isawaitable(wanted) else wanted
+            except Exception as error:  # noqa: BLE001  # the step may expect it
+                wanted = waiting.throw(error)
+            else:
+                wanted = waiting.send(answer)
 
 
 def put(session):
@@ -90,7 +154,7 @@ def look(session):
 
 
 def login(session):
-    session.regenerate_id()
+    yield session.regenerate_id()
     session["user"] = "ada"
 
 
@@ -99,13 +163,48 @@ def crash(_session):
     raise RuntimeError(msg)
 
 
+@pytest.fixture(params=["wsgi", "asgi"])
+def side(request):
+    """Say which middleware is tried."""
+    return request.param
+
+
 @pytest.fixture
-def visit(web, factory):
+def through(side, web):
+    """Give what makes a function that sends requests to a page, behind one middleware."""
+    with asyncio.Runner() as runner:
+        yield {"wsgi": through_wsgi(web), "asgi": through_asgi(runner)}[side]
+
+
+def through_wsgi(web):
+    def make(of, *do, **response):
+        app = SessionMiddleware(page(*do, **response), of)
+
+        def send(*, forwarded=None, **request):
+            more = {} if forwarded is None else {"HTTP_X_FORWARDED_PROTO": forwarded}
+            return web.run(app, **request, **more)
+
+        return send
+
+    return make
+
+
+def through_asgi(runner):
+    def make(of, *do, **response):
+        options = {field.name: getattr(of.options, field.name) for field in dataclasses.fields(of.options)}
+        app = AsgiMiddleware(asgi_page(*do, **response), AsyncManagerFactory(**options))
+        return lambda **request: runner.run(asgi_side.ask(app, **request))
+
+    return make
+
+
+@pytest.fixture
+def visit(through, factory):
     """Send a request to a page; returns the answer."""
 
     def go(*do, of=factory, **more):
         response = {name: more.pop(name) for name in ("status", "headers", "stream") if name in more}
-        return web.run(SessionMiddleware(page(*do, **response), of), **more)
+        return through(of, *do, **response)(**more)
 
     return go
 
@@ -404,7 +503,7 @@ def test_session_that_ended_meanwhile_is_not_revived(visit, known, watched, witn
 
 
 @pytest.mark.parametrize("case", [(call, stream) for call in ("read", "write") for stream in (None, look)])
-def test_outage_is_answered_503(visit, known, store, caplog, case):
+def test_outage_is_answered_503(visit, known, store, caplog, side, case):
     """A store that is out before the headers are: a plain answer that asks to come back, and a line in the log."""
     call, stream = case
     store.out = {call}
@@ -416,7 +515,7 @@ def test_outage_is_answered_503(visit, known, store, caplog, case):
     assert answer.all("Content-Type") == ["text/plain; charset=utf-8"]
     assert answer.all("Content-Length") == [str(len(answer.body))]
     assert b"ok" not in answer.body
-    assert [(record.name, record.levelno) for record in caplog.records] == [("sessionbag.wsgi", logging.ERROR)]
+    assert [(record.name, record.levelno) for record in caplog.records] == [(f"sessionbag.{side}", logging.ERROR)]
     assert known not in caplog.text
 
 
@@ -440,7 +539,7 @@ def test_outage_of_a_head_request_has_no_body(visit, known, store):
     assert (answer.status, answer.body) == (503, b"")
 
 
-def test_application_may_handle_the_outage_itself(visit, known, store):
+def test_application_may_handle_the_outage_itself(web, factory, known, store):
     """An application that catches StoreUnavailable answers as it likes."""
     store.out = {"read"}
 
@@ -448,7 +547,7 @@ def test_application_may_handle_the_outage_itself(visit, known, store):
         with contextlib.suppress(ConnectionError):
             look(session)
 
-    assert visit(careful, cookie=known).status == 200
+    assert web.run(SessionMiddleware(page(careful), factory), cookie=known).status == 200
 
 
 def test_outage_that_does_not_concern_the_request_is_not_noticed(visit, known, store):
@@ -465,7 +564,7 @@ def test_stream_that_changes_the_session_is_saved_at_its_end(visit, known, facto
     assert factory.new_instance(known)["name"] == "eve"
 
 
-def test_failed_late_save_is_logged_and_told(visit, known, watched, witness, caplog):
+def test_failed_late_save_is_logged_and_told(visit, known, watched, witness, caplog, side):
     """A late save that fails is told to the log and to store_failed; the response is not broken by it."""
 
     def change(session):
@@ -475,7 +574,7 @@ def test_failed_late_save_is_logged_and_told(visit, known, watched, witness, cap
     answer = visit(look, stream=change, cookie=known, of=watched)
 
     assert (answer.status, answer.body) == (200, b"ok")
-    assert [(record.name, record.levelno) for record in caplog.records] == [("sessionbag.wsgi", logging.ERROR)]
+    assert [(record.name, record.levelno) for record in caplog.records] == [(f"sessionbag.{side}", logging.ERROR)]
     assert "could not be saved" in caplog.text
     assert known not in caplog.text
     assert set(witness.failed) == {"write"}
@@ -507,9 +606,9 @@ def test_session_is_not_begun_after_the_headers(visit, known, do):
     seen = []
 
     def late(session):
-        seen.append(session.start())
+        seen.append((yield session.start()))
         with pytest.raises(HeadersAlreadySent):
-            do(session)
+            yield from steps(do, session)
 
     answer = visit(stream=late, cookie=known)
 
@@ -523,7 +622,7 @@ def test_id_is_not_changed_after_the_headers(visit, known, do):
 
     def late(session):
         with pytest.raises(HeadersAlreadySent):
-            do(session)
+            yield from steps(do, session)
 
     assert visit(look, stream=late, cookie=known).status == 200
 
@@ -556,32 +655,32 @@ def test_other_cookies_of_the_application_pass(visit):
     assert set(answer.cookies()) == {"language", "sessions", "session"}
 
 
-def test_proxy_that_nobody_trusts_is_told_about_once(web, factory, caplog):
+def test_proxy_that_nobody_trusts_is_told_about_once(through, factory, caplog, side):
     """Plain http with X-Forwarded-Proto: https lacks Secure; the log says so once, and how to mend it."""
-    app = SessionMiddleware(page(put), factory)
+    send = through(factory, put)
 
     for _ in range(3):
-        web.run(app, HTTP_X_FORWARDED_PROTO="https")
+        send(forwarded="https")
 
     [record] = caplog.records
-    assert (record.name, record.levelno) == ("sessionbag.wsgi", logging.WARNING)
+    assert (record.name, record.levelno) == (f"sessionbag.{side}", logging.WARNING)
     assert "secure=True" in record.getMessage()
 
 
 @pytest.mark.parametrize(
     ("options", "request_"),
     [
-        ({}, {"HTTP_X_FORWARDED_PROTO": "http"}),
-        ({}, {"HTTP_X_FORWARDED_PROTO": "https", "scheme": "https"}),
-        ({"secure": True}, {"HTTP_X_FORWARDED_PROTO": "https"}),
+        ({}, {"forwarded": "http"}),
+        ({}, {"forwarded": "https", "scheme": "https"}),
+        ({"secure": True}, {"forwarded": "https"}),
         ({}, {}),
     ],
     ids=["http", "https", "decided", "no proxy"],
 )
-def test_proxy_is_not_told_about_without_need(web, store, caplog, options, request_):
+def test_proxy_is_not_told_about_without_need(visit, store, caplog, options, request_):
     """No line in the log where Secure is right."""
     with ManagerFactory(adapter=store, cookie=options) as factory:
-        web.run(SessionMiddleware(page(put), factory), **request_)
+        visit(put, of=factory, **request_)
 
     assert caplog.records == []
 

@@ -20,7 +20,6 @@ from sessionbag.errors import SessionGone, StoreUnavailable
 from sessionbag.web import (
     LATE_FAILURE,
     OUTAGE,
-    RETRY_AFTER,
     ProxyWarning,
     factory_of,
     plain_answer,
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
     from sessionbag.manager import Manager
 
     Headers = list[tuple[str, str]]
-
-__all__ = ["RETRY_AFTER", "SessionMiddleware"]
 
 logger: Final = logging.getLogger("sessionbag.wsgi")
 
