@@ -281,7 +281,7 @@ def test_bag_modify_of_a_new_entry_begins_with_a_copy_of_the_default(pair):
     ours, theirs, load = pair()
     default = [0]
     for session in (ours, theirs):
-        session.bag("cart").modify("log", lambda log: [*log, 1], default)
+        session.bag("cart").modify("log", lambda log: log.append(1) or log, default)
     theirs.close()
     ours.close()
 

@@ -601,11 +601,15 @@ def test_info_tells_facts_that_the_visitor_may_see(store):
     session_id = first.get_id()
     first.close()
     now += 700.5
-    later = Manager.for_request(options, codec, store, session_id=session_id, sources=sources).info()
+    last = Manager.for_request(options, codec, store, session_id=session_id, sources=sources)
+    later = last.info()
+    now += 1000
+    overdue = last.info()
 
     assert (began.is_new, began.created, began.idle_left, began.absolute_left) == (True, 1_000_000, 600, 1000)
     assert (later.is_new, later.created, later.idle_left, later.absolute_left) == (False, 1_000_000, 299, 299)
     assert (later.key, later.adapter, later.concurrency) == (began.key, "Memory", "merge")
+    assert (overdue.idle_left, overdue.absolute_left) == (0, 0)
     assert session_id not in repr(later)
 
 

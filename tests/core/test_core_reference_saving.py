@@ -627,3 +627,18 @@ def test_retired_id_neither_reads_nor_writes_nor_touches_the_cookie(factory, sto
     late["user"] = "new"
     late.close()
     assert load(late.cookie_change().session_id) == {"user": "new"}
+
+
+def test_destroying_does_not_bring_a_retired_id_back_into_use(factory, stored, store):
+    """What the request begins afterwards is not stored either: the visitor's new session has the cookie."""
+    session_id = stored(user="bob")
+    login = factory.new_instance(session_id)
+    login.regenerate_id()
+    login.close()
+    store.taken()
+    late = factory.new_instance(session_id)
+    late.destroy()
+    late["user"] = "eve"
+    late.close()
+
+    assert (store.taken(), late.cookie_change()) == (["read"], None)
