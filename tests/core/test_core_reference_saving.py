@@ -422,7 +422,6 @@ def test_close_of_a_session_that_ended_meanwhile_drops_it(pair, load, listener):
     assert load(both.id) == {}
 
 
-@pytest.mark.xfail(strict=True, reason="regenerate_id() takes an ended session for one that is still stored")
 def test_only_regenerate_id_begins_a_session_after_one_that_ended(pair, load):
     """Nothing of the ended one is in it."""
     both = pair(user="bob")

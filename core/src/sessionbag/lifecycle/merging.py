@@ -75,6 +75,7 @@ def end(session: Session, reason: str = "gone") -> Flow[SessionGone]:
     Returns the error to raise.
     """
     session.phase = Phase.ENDED
+    session.base = None
     session.data.clear()
     session.modifications.clear()
     session.pending.clear()

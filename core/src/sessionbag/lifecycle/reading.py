@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from sessionbag.errors import CorruptRecord
+from sessionbag.errors import CorruptRecord, RecordUnreadable
 from sessionbag.lifecycle.operations import Flow, Notify, Read
 from sessionbag.lifecycle.state import Base, Session
 from sessionbag.record import Live, Moved
@@ -46,7 +46,11 @@ def look(session: Session, key: str, ttl: int | None = None) -> Flow[Found]:
     """Read what stands under a key, following records that moved with follow before their deadline."""
     for moves in range(MOVES + 1):
         stored: Stored | None = yield Read(key, ttl)
-        found = examine(session, key, stored)
+        try:
+            found = examine(session, key, stored)
+        except RecordUnreadable as error:
+            yield Notify("store_failed", {"operation": "read", "error": error})
+            raise
         if isinstance(found, Moved):
             key = found.target
         elif found.verdict is Verdict.ABSENT and moves:
