@@ -162,6 +162,14 @@ def broken(tmp_path):
     return lambda name: {"PYTHONPATH": str(tmp_path), "SESSIONBAG_ADAPTER": f"broken:{name}"}
 
 
+@pytest.fixture
+def interruptible():
+    """Let programs that are started be interrupted: in the background of a shell they would inherit to ignore it."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
+
+
 def failed_steps(done):
     """Return the steps of the table that did not go well."""
     return {re.split(r"\s{2,}", line)[0] for line in done.stdout.splitlines() if line.endswith("NO")}
@@ -240,6 +248,7 @@ def test_the_shop_says_so_when_a_setting_gives_less_than_it_expects(variable, va
     assert step in failed_steps(done)
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_shop_cleans_up_when_its_visit_is_interrupted(number, broken, tmp_path):
     """Neither Ctrl-C nor a kill leaves the temporary folder or a traceback behind."""
@@ -255,6 +264,7 @@ def test_the_shop_cleans_up_when_its_visit_is_interrupted(number, broken, tmp_pa
 # The program
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_shop_closes_in_peace_when_it_is_interrupted(number):
     """It says so, and the exit status is 0."""
