@@ -1,0 +1,37 @@
+"""Stream keeps every rule of the handler spec, in every layout."""
+
+import pytest
+from sessionbag.testing import AdapterSuite
+from sessionbag_stream import Stream
+
+pytestmark = pytest.mark.soak
+
+
+class StreamSuite(AdapterSuite):
+    adapter = Stream
+    name = "stream"
+    frees_dead_locks = True
+
+
+class TestShardedStream(StreamSuite):
+    @pytest.fixture
+    def adapter_options(self, tmp_path):
+        return {"save_path": tmp_path / "sessions"}
+
+
+class TestFlatStream(StreamSuite):
+    @pytest.fixture
+    def adapter_options(self, tmp_path):
+        return {"save_path": tmp_path / "sessions", "shards": 0}
+
+
+class TestShardedDurableStream(StreamSuite):
+    @pytest.fixture
+    def adapter_options(self, tmp_path):
+        return {"save_path": tmp_path / "sessions", "durable": True}
+
+
+class TestFlatDurableStream(StreamSuite):
+    @pytest.fixture
+    def adapter_options(self, tmp_path):
+        return {"save_path": tmp_path / "sessions", "shards": 0, "durable": True}
