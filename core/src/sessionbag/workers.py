@@ -10,14 +10,13 @@ import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Final, Generic, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from sessionbag.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 _log: Final = logging.getLogger(__name__)
@@ -54,7 +53,7 @@ class Workers:
         except BaseException:
             free.release()
             raise
-        return await call.answer(executor.submit)
+        return await call.answer(None if unclaimed is None else executor.submit)
 
     async def close(self, last: Callable[[], T]) -> T:
         """Let the calls in progress end, then do the last work; the threads are gone afterwards."""
@@ -67,7 +66,7 @@ class Workers:
 
         call = _Call(end, None, lambda: None)
         threading.Thread(target=call.do, name="sessionbag-close").start()
-        return await call.answer(_never)
+        return await call.answer()
 
     def _ready(self) -> tuple[ThreadPoolExecutor, asyncio.Semaphore]:
         if self._executor is None or self._process != os.getpid():
@@ -127,15 +126,18 @@ class _Call(Generic[T]):
             if not left:
                 self._give_away()
 
-    async def answer(self, submit: Callable[[Callable[[], None]], object]) -> T:
-        """Wait for the answer; when that is cancelled an answer that is there already is given away by ``submit``."""
+    async def answer(self, submit: Callable[[Callable[[], None]], object] | None = None) -> T:
+        """Wait for the answer.
+
+        When that is cancelled and the answer is there already, ``submit`` has it given away in a thread.
+        """
         try:
             return await self._waiter
         except asyncio.CancelledError:
             with self._lock:
                 self._left = True
                 done = self._outcome is not None
-            if done and self._unclaimed is not None:
+            if done and submit is not None:
                 submit(self._give_away)
             raise
 
@@ -155,7 +157,3 @@ class _Call(Generic[T]):
             self._unclaimed(self._outcome[0])
         except Exception:  # noqa: BLE001  # nobody is left to hear of it
             _log.warning("what belonged to a cancelled call could not be given back", exc_info=True)
-
-
-def _never(work: Callable[[], None]) -> NoReturn:
-    raise NotImplementedError(work)

@@ -26,6 +26,8 @@ def save(session: Session) -> Flow[None]:
                 "A new one begins with regenerate_id()"
             )
         return
+    if not (session.touched or session.change or session.pending or _rotation_due(session)):
+        return
     body = session.encoded()
     if session.concurrency == "readonly":
         if changed(session, body):

@@ -136,6 +136,10 @@ class Session:
     """The stored key of the session's record; it belongs to `id` except in grace and until a change of id is saved."""
 
     data: dict[str, object] = field(default_factory=dict)
+    touched: bool = True
+    """Whether the data may differ from what was read; False saves encoding it. A manager, through which every access
+    goes, begins with False and sets it when something is set or anything but a plain unchangeable value handed out."""
+
     base: Base | None = None
     modifications: list[Modification] = field(default_factory=list)
     pending: list[Pending] = field(default_factory=list)

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 _FIXED: Final = frozenset({"name", "serializer", "cipher", "cipher_options", "hash_ids", "enabled"})
 """Options that decide where and how a started session is stored."""
 
+_UNCHANGEABLE: Final = frozenset({str, int, float, bool, bytes, type(None)})
+"""Types of values that may be handed out without the session being changed by it later."""
+
 
 class SessionFace(AttributeAccess):
     """The data of a session as a mapping and as attributes, and the settings of its manager."""
@@ -64,6 +67,7 @@ class SessionFace(AttributeAccess):
             raise HeadersAlreadySent(
                 "the response headers are out, so a new session can get no cookie. Change it before the response begins"
             )
+        session.touched = True
         return session
 
     def _key(self, key: str) -> str:
@@ -80,12 +84,16 @@ class SessionFace(AttributeAccess):
 
     def __getitem__(self, key: str) -> Value:
         """Return a value, or raise `KeyError`."""
-        data = self._data()
-        if isinstance(key, str):
-            name = self._key(key)
-            if name in data:
-                return data[name]
-        raise KeyError(key)
+        session = self._begun()
+        if session is None or not isinstance(key, str):
+            raise KeyError(key)
+        try:
+            value = session.data[self._key(key)]
+        except KeyError:
+            raise KeyError(key) from None
+        if type(value) not in _UNCHANGEABLE:
+            session.touched = True
+        return value
 
     def __setitem__(self, key: str, value: Value) -> None:
         """Set a value; it is stored when the session is saved.

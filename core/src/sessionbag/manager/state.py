@@ -85,6 +85,7 @@ class ManagerState:
             sources=self.sources,
             headers_sent=self.headers_sent,
             phase=Phase.RETIRED if self.spent else Phase.NEW,
+            touched=False,
         )
 
     def use(self, session: Session) -> None:
