@@ -1,7 +1,6 @@
 """A change deep inside a value is saved, however the value was reached; a session that was only read is not encoded."""
 
 import pytest
-
 from sessionbag import ManagerFactory, MsgpackSerializer
 
 WAYS = {

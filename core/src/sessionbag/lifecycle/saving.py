@@ -145,4 +145,5 @@ def _replace(session: Session, base: Base, body: bytes) -> Flow[None]:
 
 def _saved(session: Session) -> Flow[None]:
     session.modifications.clear()
-    yield Notify("session_saved", {"key": session.shown(session.key)})
+    if session.observed:
+        yield Notify("session_saved", {"key": session.shown(session.key)})

@@ -22,9 +22,10 @@ def start(session: Session) -> Flow[None]:
         yield refused(session, "malformed", None)
     else:
         yield from _resume(session, session.requested)
-    is_new = session.phase is not Phase.LIVE
-    key = session.shown(session.key or session.key_of(session.id))
-    yield Notify("session_started", {"key": key, "is_new": is_new, "name": session.options.name})
+    if session.observed:
+        is_new = session.phase is not Phase.LIVE
+        key = session.shown(session.key or session.key_of(session.id))
+        yield Notify("session_started", {"key": key, "is_new": is_new, "name": session.options.name})
 
 
 def begin_new(session: Session) -> None:

@@ -130,6 +130,9 @@ class Session:
     sources: Sources = SYSTEM
     headers_sent: Callable[[], bool] = never
 
+    observed: bool = True
+    """Whether anybody hears the notices of what goes well; without plugins they are not even made."""
+
     phase: Phase = Phase.NEW
     id: str = ""
     key: str = ""

@@ -86,6 +86,7 @@ class ManagerState:
             headers_sent=self.headers_sent,
             phase=Phase.RETIRED if self.spent else Phase.NEW,
             touched=False,
+            observed=self.hooks is not None,
         )
 
     def use(self, session: Session) -> None:
