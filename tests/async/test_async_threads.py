@@ -464,12 +464,13 @@ def test_closing_lets_calls_end_and_takes_the_threads_along():
         await asyncio.sleep(0)
         store.go.set()
         answers = [await closing, await reading]
-        names = [thread.name for thread in threading.enumerate() if thread.name.startswith("sessionbag_")]
+        left = [thread for thread in threading.enumerate() if thread not in before]
         again = [await handler.open("", "session"), await handler.read(KEY), await handler.close()]
-        return answers, names, again
+        return answers, left, again
 
     order = []
     store = Noted()
+    before = threading.enumerate()
 
     assert asyncio.run(main()) == ([True, None], [], [True, None, True])
     assert order == ["read", "closed", "read", "closed"]

@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Final, Generic, NamedTuple, TypeVar, cast
 
 from sessionbag.errors import (
     AdapterAmbiguous,
-    AdapterIncompatible,
-    AdapterIncomplete,
     AdapterLoadError,
     AdapterNotFound,
-    CapabilityMissing,
     ConfigurationError,
 )
+from sessionbag.factory.checks import check_async_handler, check_class, check_handler, check_sync, named
 from sessionbag.factory.registry import (
     Kind,
     Registry,
     check_given,
     construct,
-    missing_members,
     options_class,
     read_given,
 )
-from sessionbag.handler import API_VERSION, AsyncSessionHandler, SessionHandler
+from sessionbag.handler import AsyncSessionHandler, SessionHandler
 from sessionbag.options import parse
-from sessionbag.threads import ThreadedHandler
 from sessionbag.urls import query_of, redact, split_url
 
 if TYPE_CHECKING:
@@ -39,12 +34,6 @@ if TYPE_CHECKING:
     Supply = Callable[[str, Mapping[str, object]], Mapping[str, object] | None]
 
 H = TypeVar("H", bound=SessionHandler | AsyncSessionHandler)
-
-ACCEPTED: Final = range(API_VERSION, API_VERSION + 1)
-"""The versions of the handler spec that this core speaks."""
-
-_METHODS: Final = ("open", "close", "read", "write", "destroy", "gc")
-_MEMBERS: Final = ("api_version", "evicts", *_METHODS)
 
 _NOTHING: Final = object()
 
@@ -213,9 +202,9 @@ class AdapterFactory(HandlerFactory[SessionHandler]):
             raise
 
     def _check_class(self, cls: type, what: str = "", name: str = "") -> type:
-        what = what or _class(cls)
-        _check_class(cls, what, name)
-        _check_sync(cls, what)
+        what = what or named(cls)
+        check_class(cls, what, name)
+        check_sync(cls, what)
         return cls
 
 
@@ -252,7 +241,7 @@ class AsyncAdapterFactory(HandlerFactory[AsyncSessionHandler]):
         return cast("type[AsyncSessionHandler | SessionHandler]", self._checked(registry.resolve(name)))
 
     def _check_class(self, cls: type, what: str = "", name: str = "") -> type:
-        _check_class(cls, what or _class(cls), name)
+        check_class(cls, what or named(cls), name)
         return cls
 
 
@@ -264,90 +253,6 @@ def check_options(options: object) -> Mapping[str, object]:
         f"an adapter's options are a mapping of names to values, not {type(options).__name__}. "
         "Write them as options={'save_path': ...}"
     )
-
-
-def check_handler(handler: object, what: str = "") -> SessionHandler:
-    """Return the handler when it has every member of the handler spec, in a version that this core speaks.
-
-    Raises `AdapterIncomplete` and `AdapterIncompatible`.
-    """
-    what = what or _instance(handler)
-    _check_members(handler, what)
-    _check_sync(handler, what)
-    return cast("SessionHandler", handler)
-
-
-def check_async_handler(handler: object, what: str = "") -> AsyncSessionHandler:
-    """Return the handler as `check_handler` does; one with plain methods is put into threads.
-
-    Raises `AdapterIncomplete` and `AdapterIncompatible`.
-    """
-    _check_members(handler, what or _instance(handler))
-    if _is_async(handler):
-        return cast("AsyncSessionHandler", handler)
-    return ThreadedHandler(cast("SessionHandler", handler))
-
-
-def require(handler: object, part: type[object], wanted: str) -> None:
-    """Raise `CapabilityMissing` unless the handler has the optional part, a Protocol such as `LockingHandler`."""
-    if not isinstance(handler, part):
-        raise CapabilityMissing(
-            f"{wanted} needs an adapter that is a {part.__name__}, and {type(handler).__qualname__} is not. "
-            "Choose another adapter, or leave the option out"
-        )
-
-
-def _instance(handler: object) -> str:
-    return f"the object of {type(handler).__module__}.{type(handler).__qualname__} given as adapter"
-
-
-def _class(cls: type) -> str:
-    return f"the class {cls.__module__}.{cls.__qualname__} given as adapter"
-
-
-def _check_members(handler: object, what: str) -> None:
-    missing = missing_members(handler, _MEMBERS)
-    if missing:
-        raise AdapterIncomplete(_incomplete(what, missing))
-    _check_version(cast("SessionHandler", handler).api_version, what, "")
-
-
-def _check_class(cls: type, what: str, name: str) -> None:
-    """Check what can be seen before an instance is made; attributes may be set by the constructor."""
-    version = getattr(cls, "api_version", None)
-    if isinstance(version, int):
-        _check_version(version, what, name)
-    missing = missing_members(cls, _METHODS)
-    if missing:
-        raise AdapterIncomplete(_incomplete(what, missing), name=name)
-
-
-def _check_version(version: object, what: str, name: str) -> None:
-    if version in ACCEPTED:
-        return
-    spoken = f"{ACCEPTED.start}" if len(ACCEPTED) == 1 else f"{ACCEPTED.start} to {ACCEPTED.stop - 1}"
-    mend = "Upgrade sessionbag" if isinstance(version, int) and version > API_VERSION else "Upgrade the adapter"
-    raise AdapterIncompatible(
-        f"{what} is written for version {version!r} of the handler spec, and this sessionbag speaks version {spoken}. "
-        f"{mend}",
-        name=name,
-    )
-
-
-def _is_async(handler: object) -> bool:
-    return inspect.iscoroutinefunction(getattr(handler, "read", None))
-
-
-def _check_sync(handler: object, what: str) -> None:
-    if _is_async(handler):
-        raise AdapterIncomplete(
-            f"{what} has async methods, and a SessionHandler has plain ones. Use it with AsyncManagerFactory"
-        )
-
-
-def _incomplete(what: str, missing: list[str]) -> str:
-    members = ", ".join(repr(name) for name in missing)
-    return f"{what} lacks {members} of the handler spec. Add what is missing, or derive from sessionbag.AbstractAdapter"
 
 
 def _options_of_url(cls: type, url: str) -> dict[str, object]:
