@@ -669,3 +669,14 @@ class Rot:
 
     def open(self, key, header, sealed):
         return sealed
+
+
+def test_a_default_grace_fits_itself_into_a_short_lifetime():
+    """Who asks for 30 seconds of idle lifetime need not know of the grace."""
+    assert Manager({"lifetime": 30}).get_options().rotation_grace == 30
+
+
+def test_a_grace_that_was_given_is_refused_beside_a_shorter_lifetime():
+    """What somebody wrote down is never changed in silence."""
+    with pytest.raises(ConfigurationError, match="rotation_grace"):
+        Manager({"lifetime": 30, "rotation_grace": 60})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, cast
 
 from sessionbag.adapters import Noop
 from sessionbag.config.schema import FactoryOptions, default_of
@@ -14,7 +14,8 @@ from sessionbag.factory import AdapterFactory, CipherFactory, PluginFactory, Ser
 from sessionbag.factory.adapters import H
 from sessionbag.handler import LockingHandler
 from sessionbag.hooks import HookCaller
-from sessionbag.options import build, whole_seconds
+from sessionbag.lifecycle import GRACE
+from sessionbag.options import whole_seconds
 from sessionbag.record import Codec
 from sessionbag.threads import innermost
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from sessionbag.handler import SessionHandler
     from sessionbag.record import Cipher
     from sessionbag.serializers import Serializer
-
-_GRACE: Final = 60
 
 
 class Parts(NamedTuple, Generic[H]):
@@ -58,7 +57,7 @@ def resolve_for(given: Mapping[str, object], adapters: type[HandlerFactory[H]]) 
 
     With ``enabled=False`` no adapter is looked for. Raises `ConfigurationError` and its kinds.
     """
-    options = build(FactoryOptions, _with_fitting_grace(given))
+    options = FactoryOptions.from_mapping(given)
     prefer = cast("Mapping[str, str]", options.prefer)
     cast("CookiePolicy", options.cookie).bind(options.name)
     hooks = _hooks(options, prefer)
@@ -191,14 +190,5 @@ def _agree_on_lifetime(options: FactoryOptions, given: Mapping[str, object], sec
         raise ConfigurationError(
             f"lifetime is {options.lifetime} s, and in the adapter's options it is {seconds} s. Give it once"
         )
-    grace = options.rotation_grace if "rotation_grace" in given else min(_GRACE, seconds)
+    grace = options.rotation_grace if "rotation_grace" in given else min(GRACE, seconds)
     return dataclasses.replace(options, lifetime=seconds, rotation_grace=grace)
-
-
-def _with_fitting_grace(given: Mapping[str, object]) -> Mapping[str, object]:
-    """Shorten the default grace to a lifetime that is shorter; a grace that was given is refused instead."""
-    lifetime = given.get("lifetime")
-    if "rotation_grace" in given or not isinstance(lifetime, (int, timedelta)) or isinstance(lifetime, bool):
-        return given
-    seconds = lifetime.total_seconds() if isinstance(lifetime, timedelta) else lifetime
-    return {**given, "rotation_grace": int(seconds)} if 0 < seconds < _GRACE else given

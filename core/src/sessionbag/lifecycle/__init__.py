@@ -20,12 +20,13 @@ from sessionbag.lifecycle.operations import (
     drive,
     drive_async,
 )
-from sessionbag.lifecycle.policy import Concurrency, SessionOptions, check_name
+from sessionbag.lifecycle.policy import GRACE, Concurrency, SessionOptions, check_name
 from sessionbag.lifecycle.saving import changed, regenerate_id, reload, rotate, save
 from sessionbag.lifecycle.starting import start, stored_id
 from sessionbag.lifecycle.state import SYSTEM, CookieChange, Phase, Session, Sources, hashed, is_id, never
 
 __all__ = [
+    "GRACE",
     "SYSTEM",
     "Acquire",
     "Concurrency",

@@ -6,13 +6,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal, Self
 
 from sessionbag.errors import ConfigurationError, InvalidSessionName
 from sessionbag.options import OptionSet, option, whole_seconds
 
 Concurrency = Literal["merge", "strict", "lock", "readonly"]
 """What happens when two requests use one session at the same time."""
+
+GRACE: Final = 60
+"""Seconds for which a former id goes on working after a rotation, unless the option says otherwise."""
 
 _NAME: Final = re.compile(r"(?![0-9]+\Z)[A-Za-z0-9_-]+")
 
@@ -54,7 +57,7 @@ class SessionOptions(OptionSet):
         None, doc="seconds after which the id changes by itself; None for never", convert=whole_seconds
     )
     rotation_grace: int | timedelta = option(
-        60, doc="seconds for which the former id goes on working after a rotation", convert=_grace
+        GRACE, doc="seconds for which the former id goes on working after a rotation", convert=_grace
     )
     unique_id: str = option("", doc="prefixes the keys of the data, as unique_id#key")
     concurrency: Concurrency = option("merge", doc="what happens when two requests use one session at the same time")
@@ -65,6 +68,14 @@ class SessionOptions(OptionSet):
     cipher_options: Mapping[str, object] = option({}, doc="the cipher's options", secret=True)
     hash_ids: bool = option(True, doc="store records under the SHA-256 of the id, never under the id itself")
     enabled: bool = option(True, doc="False switches sessions off: nothing is stored")
+
+    @classmethod
+    def from_mapping(cls, given: Mapping[str, object]) -> Self:
+        """Build the set from values of the declared types; a default grace fits itself into a shorter lifetime.
+
+        Raises `ConfigurationError`.
+        """
+        return super().from_mapping(_with_fitting_grace(given))
 
     def __post_init__(self) -> None:
         """Check each option, then the options against each other.
@@ -77,3 +88,12 @@ class SessionOptions(OptionSet):
                 f"rotation_grace ({self.rotation_grace} s) is longer than lifetime ({self.lifetime} s). "
                 "Give a grace that fits into the idle lifetime"
             )
+
+
+def _with_fitting_grace(given: Mapping[str, object]) -> Mapping[str, object]:
+    """Shorten the default grace to a lifetime that is shorter; a grace that was given is refused instead."""
+    lifetime = given.get("lifetime")
+    if "rotation_grace" in given or not isinstance(lifetime, (int, timedelta)) or isinstance(lifetime, bool):
+        return given
+    seconds = lifetime.total_seconds() if isinstance(lifetime, timedelta) else lifetime
+    return {**given, "rotation_grace": int(seconds)} if 0 < seconds < GRACE else given
