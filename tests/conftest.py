@@ -1,6 +1,7 @@
-"""What all tests share: how long generated tests run."""
+"""What all tests share: how long generated tests run, and that programs can be interrupted."""
 
 import os
+import signal
 
 from hypothesis import HealthCheck, settings
 
@@ -10,3 +11,6 @@ settings.register_profile(
 )
 settings.register_profile("soak", settings.get_profile("short"), max_examples=1000)
 settings.load_profile("soak" if os.environ.get("SESSIONBAG_SOAK") else "short")
+
+# A shell that runs the tests in the background has them ignore interrupts, and so would each program that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
