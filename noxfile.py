@@ -54,6 +54,14 @@ def shop(session: nox.Session) -> None:
     session.run("python", "-m", "shop", *session.posargs)
 
 
+@nox.session(name="async-shop", requires=["build"])
+def async_shop(session: nox.Session) -> None:
+    """Start the example shop's async twin, on the wheels; ``-- --once`` drives it and reports."""
+    install(session, "--requirement", "examples/async_shop/requirements.txt")
+    session.chdir("examples/async_shop")
+    session.run("python", "-m", "async_shop", *session.posargs)
+
+
 @nox.session(requires=["build"])
 def tests(session: nox.Session) -> None:
     """Test the installed wheels with the default Python."""
@@ -85,4 +93,4 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     sources = [str(distribution / "src") for distribution in DISTRIBUTIONS]
-    session.run("mypy", *sources, "examples/shop", "dev.py", "noxfile.py")
+    session.run("mypy", *sources, "examples/shop", "examples/async_shop", "dev.py", "noxfile.py")

@@ -162,7 +162,20 @@ def test_response_without_headers_gets_those_of_the_session(ask):
     assert ask(app).session_id()
 
 
-def test_cookies_in_several_headers_are_one_header(ask, loop, sessions, known):
+@pytest.mark.parametrize("used", [True, False])
+def test_headers_may_be_any_iterable(ask, used):
+    """Also one that can be read only once (ASGI)."""
+
+    async def app(scope, receive, send):
+        if used:
+            await scope["sessionbag.session"].start()
+        await send({"type": "http.response.start", "status": 200, "headers": iter([(b"x-page", b"1")])})
+        await send(piece())
+
+    assert ask(app).all("X-Page") == ["1"]
+
+
+def test_cookies_in_several_headers_are_one_header(ask, known):
     """HTTP/2 allows a client to split its cookies (RFC 9113, section 8.2.3)."""
     seen = []
 

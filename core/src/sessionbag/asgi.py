@@ -224,9 +224,11 @@ class _Exchange:
     async def _opened(self, message: Message) -> Message:
         """Save the session, and return the response's first message with what the session adds to it."""
         headers = message.get("headers", ())
-        refuse_rival(
-            self._cookie, (value.decode("latin-1") for name, value in headers if name.lower() == b"set-cookie")
-        )
+        if not isinstance(headers, (list, tuple)):  # any iterable will do (ASGI), and we are not the last to read it
+            headers = list(headers)
+            message = {**message, "headers": headers}
+        cookies = [value.decode("latin-1") for name, value in headers if name.lower() == b"set-cookie"]
+        refuse_rival(self._cookie, cookies)
         self._status = message.get("status", 0)
         if self._manager.accessed():
             try:
