@@ -514,21 +514,27 @@ def test_outage_at_the_save_is_answered_503_through_a_framework(loop, sessions, 
     assert after == []
 
 
-def test_what_an_application_sends_after_a_503_is_dropped(ask, known, store):
-    """An application that does not care goes on into the void."""
+def test_what_an_application_does_after_a_503_is_dropped(ask, known, store, stored):
+    """An application that does not care goes on into the void, and changes nothing any more."""
+    seen = []
     store.out = {"write"}
 
     async def app(scope, receive, send):
-        await scope["sessionbag.session"].start()
-        scope["sessionbag.session"]["name"] = "eve"
+        session = scope["sessionbag.session"]
+        await session.start()
+        session["name"] = "eve"
         with contextlib.suppress(ConnectionError):
             await send(start())
+        store.out = set()
         await send(piece(b"lost"))
+        seen.append("went on")
 
     answer = ask(app, cookie=known)
 
     assert answer.status == 503
     assert b"lost" not in answer.body
+    assert seen == ["went on"]
+    assert stored(known) == {"name": "ada"}
 
 
 def test_application_that_sends_nothing_changes_nothing(ask, factory):
