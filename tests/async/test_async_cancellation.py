@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 from awaited import AsyncMemory, locks_held
-from sessionbag import AsyncManager, LockTimeout, Memory, SessionOptions
+from sessionbag import AsyncManager, LockTimeout, Manager, Memory, SessionOptions
 from sessionbag.record import Codec
 from sessionbag.serializers import MsgpackSerializer
 
@@ -124,8 +124,10 @@ class Interruption:
         self._moment = moment
         self._again = again
         self._request = None
+        self.before_point = lambda point: None
 
     def _at_point(self, point):
+        self.before_point(point)
         if point == self._moment or (self._again and point > self._moment):
             self._request.cancel()
 
@@ -286,6 +288,72 @@ def test_a_request_that_is_cancelled_while_it_waits_for_the_lock_takes_none():
         visitor = Visitor("lock")
 
         assert asyncio.run(run(moment)) == (False, 1, 0), f"moment {moment}"
+
+
+def test_a_request_that_is_cancelled_between_two_attempts_at_the_lock_takes_none():
+    """It sleeps there, and asks no more."""
+
+    async def run():
+        async with visitor.session():
+            handler = AsyncMemory(visitor.store)
+            session = visitor.session(handler)
+            session.set_options({"lock_wait": 30.0})
+            waiter = asyncio.ensure_future(session.start())
+            while handler.points < 2:  # noqa: ASYNC110  # the first attempt is over then
+                await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            waiter.cancel()
+            await asyncio.wait([waiter])
+            return waiter.cancelled(), handler.asked, locks_held(visitor.store)
+
+    visitor = Visitor("lock")
+
+    assert asyncio.run(run()) == (True, ["acquire"], 1)
+
+
+@pytest.mark.parametrize("saves_again", [False, True])
+def test_a_request_that_is_cancelled_while_it_merges_loses_nothing_and_counts_once(saves_again):
+    """Somebody else wrote between its read and its write, and is acknowledged in any case."""
+
+    def write_first(point):
+        if point == 3:
+            with Manager().set_adapter(visitor.store).set_id(visitor.cookie) as other:
+                other["other"] = True
+                other.modify("n", lambda n: n + 10)
+
+    async def patiently(session):
+        try:
+            await change(session)
+            await session.save()
+        except asyncio.CancelledError:
+            if not saves_again or not session.exists():
+                raise
+        await session.save()
+
+    async def run(moment):
+        interruption = Interruption(visitor, moment)
+        interruption.before_point = write_first
+        ended = await interruption.of(patiently)
+        return ended, interruption.handler.points, await visitor.sees()
+
+    merged = {"who": "visitor", "n": 11, "page": 7, "other": True}
+    untouched = {"who": "visitor", "n": 10, "other": True}
+    last = 0
+    for moment in moments():
+        visitor = Visitor()
+
+        ended, points, seen = asyncio.run(run(moment))
+
+        if moment < 3:
+            assert (ended, seen) == (False, OLD)
+        else:
+            assert seen in ([merged] if ended else [untouched, merged]), f"moment {moment}"
+        assert ended or not saves_again or moment < 3, f"moment {moment}"
+        last = points
+        if moment > points:
+            break
+
+    assert last == 8  # read, write, read, write
 
 
 def test_a_lock_is_given_back_when_the_application_is_cancelled_between_two_operations():

@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+import time
 
 import pytest
 from awaited import AsyncMemory, locks_held
@@ -203,6 +204,29 @@ def test_an_exception_aborts(factory, stored_id):
     assert asyncio.run(run()) == {"user": "bob"}
 
 
+@pytest.mark.parametrize("member", ["close", "abort"])
+def test_a_session_that_cannot_be_saved_has_ended_all_the_same(factory, stored_id, member, monkeypatch):
+    """The request is over; what starts afterwards is the session as the store has it."""
+
+    async def hang_up(*args, **kwargs):
+        raise ConnectionResetError
+
+    async def run():
+        session = factory.new_instance(stored_id)
+        await session.start(concurrency="lock")
+        session["user"] = "eve"
+        with monkeypatch.context() as patch:
+            patch.setattr(factory.handler, "write", hang_up)
+            patch.setattr(factory.handler, "release", hang_up)
+            with pytest.raises(ConnectionResetError):
+                await getattr(session, member)()
+        over = session.exists()
+        await session.start()
+        return over, session["user"]
+
+    assert asyncio.run(run()) == (False, "bob")
+
+
 def test_what_is_ended_stays_ended(factory, stored_id):
     """A slow request neither revives a session nor hides that it could not save."""
 
@@ -266,8 +290,13 @@ def test_a_second_start_with_other_concurrency_is_refused(factory):
     assert asyncio.run(run()) == (True, True)
 
 
-def test_a_lock_excludes_others_until_the_close(factory, handler, stored_id):
-    """The second request waits, and sees what the first one wrote."""
+def test_a_lock_excludes_others_until_the_close(factory, handler, stored_id, monkeypatch):
+    """The second request waits without stopping the event loop, and sees what the first one wrote."""
+
+    def refuse(seconds):
+        raise AssertionError("the event loop would stand still")
+
+    monkeypatch.setattr(time, "sleep", refuse)
 
     async def request(entered, go_on):
         session = factory.new_instance(stored_id)
@@ -284,7 +313,7 @@ def test_a_lock_excludes_others_until_the_close(factory, handler, stored_id):
         first = asyncio.ensure_future(request(entered, go_on))
         await entered.wait()
         second = asyncio.ensure_future(request(asyncio.Event(), at_once))
-        while handler.asked.count("acquire") < 3:  # noqa: ASYNC110  # the second one asks again and again
+        while handler.asked.count("acquire") < 3 and not second.done():  # noqa: ASYNC110  # the second one asks again and again
             await asyncio.sleep(0.001)
         waited = len(order) == 1
         go_on.set()

@@ -63,9 +63,10 @@ class AsyncMemory:
     async def _do(self, name: str, operation: Callable[[], T]) -> T:
         await self._point()
         self.asked.append(name)
-        answer = operation()
-        await self._point()
-        return answer
+        try:
+            return operation()
+        finally:
+            await self._point()
 
     async def _point(self) -> None:
         self.points += 1

@@ -25,7 +25,8 @@ class AsyncManagerFactory(Configured[AsyncSessionHandler]):
     The options, and where they come from, are those of `ManagerFactory`. To make one needs no event loop, and refuses
     what is wrong in the configuration; the adapter is opened later, once: by ``async with factory``, by
     ``await factory.open()``, or by the first session that is started. An adapter that has only plain methods runs in
-    worker threads (`ThreadedHandler`; give one to choose their number).
+    worker threads (`ThreadedHandler`; give one to choose their number). With any other adapter a factory belongs to one
+    event loop.
 
     Raises `ConfigurationError` and its kinds.
     """
@@ -94,7 +95,7 @@ class AsyncManagerFactory(Configured[AsyncSessionHandler]):
             self._closed = True
             if self._opening is not None and self._opening.get_loop() is asyncio.get_running_loop():
                 await asyncio.wait((self._opening,))
-            if self._opened and self.options.enabled:
+            if self._opened:
                 await self.handler.close()
 
     async def __aenter__(self) -> Self:
