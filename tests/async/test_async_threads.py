@@ -476,6 +476,52 @@ def test_closing_lets_calls_end_and_takes_the_threads_along():
     assert order == ["read", "closed", "read", "closed"]
 
 
+def test_a_call_that_waits_for_a_thread_when_the_handler_is_closed_is_an_outage():
+    """Rather than an error of the threads' machinery; the call in progress gets its answer."""
+
+    async def main():
+        handler = ThreadedHandler(store, threads=1)
+        store.hold()
+        reading = asyncio.ensure_future(handler.read(KEY))
+        await has_begun(store)
+        waiting = asyncio.ensure_future(handler.read(KEY))
+        await asyncio.sleep(0)
+        closing = asyncio.ensure_future(handler.close())
+        await asyncio.sleep(0)
+        store.go.set()
+        await asyncio.wait([reading, waiting, closing])
+        with pytest.raises(StoreUnavailable, match="Close it after the last request"):
+            await waiting
+        return await reading, await closing
+
+    store = Slow()
+
+    assert asyncio.run(main()) == (None, True)
+
+
+def test_a_lock_that_cannot_be_given_back_is_told_in_the_log(caplog):
+    """It ends with its lease; nobody waits for the answer any more."""
+
+    class Gone(Slow):
+        def release(self, key, lease):
+            raise StoreUnavailable("down")
+
+    async def work(handler):
+        store.hold()
+        taking = asyncio.ensure_future(handler.acquire(KEY, 30))
+        await has_begun(store)
+        taking.cancel()
+        await asyncio.wait([taking])
+        store.go.set()
+
+    store = Gone()
+    use(store, work)
+
+    assert [record.getMessage() for record in caplog.records] == [
+        "what belonged to a cancelled call could not be given back"
+    ]
+
+
 def test_one_handler_serves_one_event_loop_after_another():
     """And several at once, in several threads."""
 

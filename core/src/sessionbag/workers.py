@@ -50,9 +50,11 @@ class Workers:
         call = _Call(partial(contextvars.copy_context().run, work), unclaimed, free.release)
         try:
             executor.submit(call.do)
-        except BaseException:
+        except RuntimeError as error:
             free.release()
-            raise
+            raise StoreUnavailable(
+                "the adapter was closed while a call waited for a thread. Close it after the last request"
+            ) from error
         return await call.answer(None if unclaimed is None else executor.submit)
 
     async def close(self, last: Callable[[], T]) -> T:
@@ -107,21 +109,23 @@ class _Call(Generic[T]):
         self._waiter: Final[asyncio.Future[T]] = self._loop.create_future()
         self._lock: Final = threading.Lock()
         self._left = False
-        self._outcome: tuple[T] | BaseException | None = None
+        self._ended = False
+        self._answers: list[T] = []
+        """The answer, when there is one."""
 
     def do(self) -> None:
         """Do the work: in the thread."""
-        outcome: tuple[T] | BaseException
+        error: BaseException | None = None
         try:
-            outcome = (self._work(),)
-        except BaseException as error:  # noqa: BLE001  # whatever it is, it belongs to the one who waits
-            outcome = error
+            self._answers.append(self._work())
+        except BaseException as raised:  # noqa: BLE001  # whatever it is, it belongs to the one who waits
+            error = raised
         with self._lock:
-            self._outcome, left = outcome, self._left
+            self._ended, left = True, self._left
         if left:
             self._give_away()
         try:
-            self._loop.call_soon_threadsafe(self._deliver, outcome)
+            self._loop.call_soon_threadsafe(self._deliver, error)
         except RuntimeError:  # the event loop is closed, and whoever waited is gone with it
             if not left:
                 self._give_away()
@@ -136,24 +140,24 @@ class _Call(Generic[T]):
         except asyncio.CancelledError:
             with self._lock:
                 self._left = True
-                done = self._outcome is not None
-            if done and submit is not None:
+                ended = self._ended
+            if ended and submit is not None:
                 submit(self._give_away)
             raise
 
-    def _deliver(self, outcome: tuple[T] | BaseException) -> None:
+    def _deliver(self, error: BaseException | None) -> None:
         self._over()
         if self._waiter.done():
             return
-        if isinstance(outcome, tuple):
-            self._waiter.set_result(outcome[0])
+        if error is None:
+            self._waiter.set_result(self._answers[0])
         else:
-            self._waiter.set_exception(outcome)
+            self._waiter.set_exception(error)
 
     def _give_away(self) -> None:
-        if self._unclaimed is None or not isinstance(self._outcome, tuple):
+        if self._unclaimed is None or not self._answers:
             return
         try:
-            self._unclaimed(self._outcome[0])
+            self._unclaimed(self._answers[0])
         except Exception:  # noqa: BLE001  # nobody is left to hear of it
             _log.warning("what belonged to a cancelled call could not be given back", exc_info=True)
