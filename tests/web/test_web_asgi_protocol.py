@@ -554,7 +554,7 @@ def test_application_that_sends_nothing_changes_nothing(ask, factory):
 
 
 def test_client_who_left_during_the_answer_loses_nothing(ask, stored):
-    """What a body changed before sending failed is saved."""
+    """What a body changed is saved, although its next piece could not be sent."""
 
     async def app(scope, receive, send):
         session = scope["sessionbag.session"]
@@ -563,11 +563,7 @@ def test_client_who_left_during_the_answer_loses_nothing(ask, stored):
         await send(start())
         session["pages"] = 2
         send.__self__._send.__self__.gone = True
-        with contextlib.suppress(OSError):
-            await send(piece(more=True))
-        session["pages"] = 3
-        msg = "the client hung up"
-        raise OSError(msg)
+        await send(piece(more=True))
 
     with pytest.raises(OSError, match="hung up"):
         ask(app)

@@ -131,8 +131,8 @@ def test_changes_are_saved_when_the_client_goes_away(connect, known, stored):
     assert stored(known) == {"name": "bob"}
 
 
-def test_changes_are_saved_before_the_application_hears_of_the_end(connect, known, stored):
-    """An application that is ended by the disconnect, as those of Starlette are, loses nothing."""
+def test_changes_are_saved_when_the_disconnect_ends_the_application(connect, known, stored):
+    """An exception then, as those of Starlette raise it, loses nothing."""
 
     async def app(scope, receive, send):
         session = scope["sessionbag.session"]
@@ -272,6 +272,55 @@ def test_cancelled_connection_drops_what_was_not_saved(loop, sessions, known, st
     loop(go())
 
     assert stored(known) == {"name": "eve"}
+
+
+def test_connection_that_is_cancelled_because_the_client_went_away_is_saved(loop, sessions, known, stored):
+    """Some servers cancel the application some time after they told it."""
+    heard = asyncio.Event()
+
+    async def app(scope, receive, send):
+        session = scope["sessionbag.session"]
+        await session.start()
+        await send(ACCEPT)
+        session["name"] = "eve"
+        await receive()
+        heard.set()
+        await asyncio.Event().wait()
+
+    async def go():
+        exchange = asgi_side.Exchange()
+        exchange.incoming.put_nowait({"type": "websocket.disconnect", "code": 1001})
+        scope = asgi_side.scope_of("websocket", cookie=known)
+        task = asyncio.create_task(SessionMiddleware(app, sessions)(scope, exchange.receive, exchange.send))
+        await heard.wait()
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+
+    loop(go())
+
+    assert stored(known) == {"name": "eve"}
+
+
+def test_disconnect_does_not_save_beside_a_task_that_uses_the_session(connect, known, store, stored):
+    """One task reads messages, another one keeps the session: the middleware does not step in between."""
+    calls = []
+
+    async def app(scope, receive, send):
+        session = scope["sessionbag.session"]
+        await session.start()
+        await send(ACCEPT)
+        session["name"] = "eve"
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+        calls.extend(store.calls)
+        session["name"] = "bob"
+        await session.save()
+
+    connect(app, cookie=known)
+
+    assert calls == ["read"]
+    assert stored(known) == {"name": "bob"}
 
 
 def test_session_is_not_begun_after_the_handshake(connect, known, store):

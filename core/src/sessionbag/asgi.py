@@ -62,15 +62,16 @@ class SessionMiddleware:
       given back with the end of the body.
     - A response with a status of 5xx, an exception, or a cancellation leaves the store as it was. What the application
       had saved or destroyed by itself before keeps its cookie: when there is one, an exception is raised again after a
-      plain answer with status 500 that carries it. A client who goes away is no exception: what was changed until then
-      is saved, once the headers are out.
+      plain answer with status 500 that carries it. When the client hung up first, once the headers are out, what was
+      changed is saved as the application comes to its end, by an exception or not.
     - `StoreUnavailable` before the headers are out is answered with status 503 and ``Retry-After``.
     - ``Set-Cookie`` comes with ``Cache-Control: no-store``, in the place of what the application had said there, and a
       session that was used with ``Vary: Cookie``.
     - For a WebSocket the headers are those of the handshake: the session is saved and its cookie set when the
-      application accepts, or denies with a response. Later changes are saved by ``save()``, and when the connection
-      ends. A handshake that is closed has no headers; what would need the cookie is then not saved. A lock would be
-      held as long as the connection: start the session with ``concurrency="merge"`` there.
+      application accepts, or denies with a response. Later changes are saved by ``save()``, and when the application is
+      done with the connection, or closes it. A handshake that is closed has no headers; what would need the cookie is
+      then not saved. A lock would be held as long as the connection: start the session with ``concurrency="merge"``
+      there.
     - The factory is opened when the server starts the application, where the server says so (lifespan), and one that
       was made here of a URL or a mapping is closed when the application ends.
 
@@ -153,6 +154,7 @@ class _Exchange:
     __slots__ = (
         "_cookie",
         "_eager",
+        "_gone",
         "_manager",
         "_receive",
         "_replaced",
@@ -176,6 +178,7 @@ class _Exchange:
         self._status = 0
         self._streams = False
         self._replaced = False
+        self._gone = False
         self.sent = False
         self.secure = scope.get("scheme") in {"https", "wss"}
         cookies, self.forwarded = _of_interest(scope["headers"])
@@ -216,9 +219,8 @@ class _Exchange:
     async def _out(self, message: Message) -> None:
         try:
             await self._send(message)
-        except OSError:  # the client is gone (ASGI, HTTP and WebSocket 2.4); applications take it for the end
-            if self.sent:
-                await self._late(self._save)
+        except OSError:  # the client hung up (ASGI, HTTP and WebSocket 2.4)
+            self._gone = True
             raise
 
     async def _opened(self, message: Message) -> Message:
@@ -288,7 +290,12 @@ class _Exchange:
 
     async def _answered(self, error: BaseException) -> bool:
         """Give the session up after an error; say whether the client has an answer and nobody else need hear of it."""
-        await self._manager.abort()
+        if self._gone and self.sent:
+            # Whatever ends the application now, it is most likely that. The save waits until here, because tasks of the
+            # application may be using the session until then.
+            await self._late(self._finish)
+        else:
+            await self._manager.abort()
         if not isinstance(error, Exception):
             return False
         if not self.sent and isinstance(error, StoreUnavailable):
@@ -327,10 +334,10 @@ class _Socket(_Exchange):
     __slots__ = ()
 
     async def receive(self) -> Message:
-        """Give the application a message of the server; when the client goes away, save first."""
+        """Give the application a message of the server."""
         message = await self._receive()
-        if message["type"] == "websocket.disconnect" and self.sent:
-            await self._late(self._save)
+        if message["type"] == "websocket.disconnect":
+            self._gone = True
         return message
 
     async def send(self, message: Message) -> None:
