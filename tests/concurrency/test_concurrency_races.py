@@ -188,6 +188,37 @@ def test_a_save_after_an_outage_repeats_nothing_that_had_happened(factory, store
     assert factory.new_instance(visit)["n"] == 2
 
 
+def test_a_write_that_lands_late_counts_once(factory, store, visit):
+    """A write that was given up lands after the next save() has read: its mark still tells whose it is."""
+    session = factory.new_instance(visit)
+    session.modify("n", lambda n: n + 1)
+    store.delay_next("write")
+    store.lose_next("write", performed=False)
+    with pytest.raises(StoreUnavailable):
+        session.save()
+
+    store.before_next("write", store.land)
+    session.save()
+
+    assert factory.new_instance(visit)["n"] == 1
+
+
+def test_a_write_that_lands_late_undoes_nothing_that_was_taken_back(factory, store, visit):
+    """What the application took back after an outage does not come back later, because save() makes it impossible."""
+    session = factory.new_instance(visit)
+    session["theme"] = "dark"
+    store.delay_next("write")
+    store.lose_next("write", performed=False)
+    with pytest.raises(StoreUnavailable):
+        session.save()
+
+    del session["theme"]
+    session.save()
+    store.land()
+
+    assert "theme" not in factory.new_instance(visit)
+
+
 @pytest.mark.parametrize("performed", [True, False])
 def test_the_first_write_of_a_session_may_lose_its_answer(factory, store, performed):
     """A session whose creation was not answered exists once, with its cookie."""

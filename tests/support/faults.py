@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from sessionbag import Memory, StoreUnavailable
+from sessionbag import Memory, SessionError, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +25,8 @@ class Between(Memory):
         self.asked: list[str] = []
         self._actions: dict[str, list[Callable[[], object]]] = {}
         self._losses: dict[str, list[bool]] = {}
+        self._delayed_names: list[str] = []
+        self._delayed: list[Callable[[], object]] = []
 
     def before_next(self, operation: str, action: Callable[[], object]) -> None:
         """Let somebody else act just before the next operation of that name."""
@@ -32,6 +35,16 @@ class Between(Memory):
     def lose_next(self, operation: str, *, performed: bool = True) -> None:
         """Swallow the answer to the next operation of that name."""
         self._losses.setdefault(operation, []).append(performed)
+
+    def delay_next(self, operation: str) -> None:
+        """Give no answer to the next operation of that name, and perform it only when `land` is called."""
+        self._delayed_names.append(operation)
+
+    def land(self) -> None:
+        """Perform what was delayed; what the store refuses by now is refused."""
+        while self._delayed:
+            with suppress(SessionError):
+                self._delayed.pop(0)()
 
     def read(self, key: str, ttl: int | None = None) -> Stored | None:
         """Read, as arranged."""
@@ -50,6 +63,10 @@ class Between(Memory):
         for action in actions:
             action()
         self.asked.append(name)
+        if name in self._delayed_names:
+            self._delayed_names.remove(name)
+            self._delayed.append(operation)
+            raise StoreUnavailable("the answer was late")
         losses = self._losses.get(name, [])
         if not losses:
             return operation()

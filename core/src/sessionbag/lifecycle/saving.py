@@ -125,7 +125,7 @@ def _replace(session: Session, base: Base, body: bytes) -> Flow[None]:
         if version is None or session.pending:
             yield from catch_up(session, strictly=session.concurrency == "strict")
             base, body = cast("Base", session.base), session.encoded()
-            if body == base.body:
+            if body == base.body and not session.pending:
                 break
         ttl = session.ttl(base.created)
         if ttl <= 0:

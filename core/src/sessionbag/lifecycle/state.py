@@ -84,6 +84,9 @@ class Pending(NamedTuple):
     modifications: int
     """How many of the session's modifications it carried."""
 
+    expected: bytes | None
+    """The version that it replaces: as long as that is there, it may still happen."""
+
     lost: bool
     """Whether an answer to it was really lost, rather than refused."""
 

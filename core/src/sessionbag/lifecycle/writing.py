@@ -20,7 +20,7 @@ def put(session: Session, key: str, body: bytes, target: Base, ttl: int) -> Flow
     mark = session.sources.new_mark()
     header = Header(target.created, target.rotated, target.marks, target.principal)
     operation = Write(key, session.codec.live(key, mark, header, body), ttl, target.version)
-    pending = Pending(mark, body, len(session.modifications), lost=False)
+    pending = Pending(mark, body, len(session.modifications), target.version, lost=False)
     session.pending.append(pending)
     try:
         try:
@@ -45,16 +45,23 @@ def twice(operation: Write | Destroy) -> Flow[object]:
 
 
 def settle(session: Session, there: Base) -> None:
-    """Find out from a record whether a pending write happened; the one that did becomes the session's base."""
-    for pending in session.pending:
-        if pending.lost and session.codec.bare:
-            happened = pending.body == there.body
-        else:
-            happened = pending.mark in split(there.marks)
-        if happened:
-            session.base = (session.base or there)._replace(body=pending.body)
-            del session.modifications[: pending.modifications]
-    session.pending.clear()
+    """Find out from a record which pending write happened; that one becomes the session's base.
+
+    One that did not happen is forgotten, unless its answer was lost and the version that it replaces is still there:
+    then it may be on its way, and is looked for again.
+    """
+    happened = [pending for pending in session.pending if _happened(session, pending, there)]
+    for pending in happened:
+        session.base = (session.base or there)._replace(body=pending.body)
+        del session.modifications[: pending.modifications]
+    still = [pending for pending in session.pending if pending.lost and pending.expected == there.version]
+    session.pending[:] = [] if happened else still
+
+
+def _happened(session: Session, pending: Pending, there: Base) -> bool:
+    if session.codec.bare:
+        return pending.lost and pending.body == there.body
+    return pending.mark in split(there.marks)
 
 
 def joined(mark: bytes, marks: bytes) -> bytes:
