@@ -441,6 +441,12 @@ def test_a_scan_that_is_given_up_ends_in_a_thread():
     assert use(store, work)
 
 
+def is_going_on(thread):
+    """Say whether a thread goes on, rather than being in its last strokes."""
+    thread.join(timeout=10)
+    return thread.is_alive()
+
+
 def test_closing_lets_calls_end_and_takes_the_threads_along():
     """The adapter is closed last; a closed one may be opened again."""
 
@@ -464,7 +470,7 @@ def test_closing_lets_calls_end_and_takes_the_threads_along():
         await asyncio.sleep(0)
         store.go.set()
         answers = [await closing, await reading]
-        left = [thread for thread in threading.enumerate() if thread not in before]
+        left = [thread for thread in threading.enumerate() if thread not in before and is_going_on(thread)]
         again = [await handler.open("", "session"), await handler.read(KEY), await handler.close()]
         return answers, left, again
 

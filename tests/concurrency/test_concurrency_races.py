@@ -2,7 +2,7 @@
 
 import pytest
 from faults import Between
-from sessionbag import Bag, ManagerFactory, SessionGone, StoreUnavailable
+from sessionbag import Bag, ManagerFactory, SessionError, SessionGone, StoreUnavailable
 
 
 @pytest.fixture
@@ -217,6 +217,50 @@ def test_a_write_that_lands_late_undoes_nothing_that_was_taken_back(factory, sto
     store.land()
 
     assert "theme" not in factory.new_instance(visit)
+
+
+def test_a_modification_that_changed_nothing_is_over_with_its_save(factory, visit):
+    """A save that had nothing to write acknowledges all the same: the function is not applied to later values."""
+    session = factory.new_instance(visit)
+    session.modify("n", lambda n: max(n, 0))
+    session.save()
+    request(factory, visit, lambda other: other.update(n=-5))
+
+    session["theme"] = "dark"
+    session.close()
+
+    assert factory.new_instance(visit)["n"] == -5
+
+
+def test_a_modification_made_while_a_save_runs_stays_exact(factory, store, visit):
+    """What comes while the store answers belongs to the next save, and is applied again when that meets a conflict."""
+    session = factory.new_instance(visit)
+    session.modify("n", lambda n: n + 1)
+    store.before_next("write", lambda: session.modify("n", lambda n: n + 1))
+    session.save()
+    request(factory, visit, lambda other: other.modify("n", lambda n: n + 10))
+
+    session.close()
+
+    assert factory.new_instance(visit)["n"] == 12
+
+
+def test_a_second_call_while_one_runs_is_refused(factory, store, visit):
+    """A session belongs to one task or thread at a time; who overlooks that is told, and nothing is lost."""
+    session = factory.new_instance(visit)
+    session["theme"] = "dark"
+    refused = []
+
+    def again():
+        with pytest.raises(SessionError, match="one task or thread at a time") as caught:
+            session.save()
+        refused.append(caught)
+
+    store.before_next("write", again)
+    session.close()
+
+    assert len(refused) == 1
+    assert factory.new_instance(visit)["theme"] == "dark"
 
 
 @pytest.mark.parametrize("performed", [True, False])

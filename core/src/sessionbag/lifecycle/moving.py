@@ -53,7 +53,7 @@ def change_id(session: Session, change: Change, former: Base, body: bytes) -> Fl
         yield from _discard(new_key)
         raise
     session.key, session.base, session.change = new_key, new, None
-    session.modifications.clear()
+    session.acknowledge()
     session.pending.clear()
     session.cookie = CookieChange(session.id)
     yield Notify(

@@ -99,6 +99,8 @@ def _write(session: Session, body: bytes) -> Flow[None]:
         yield from _create(session, body)
     elif session.base is not None and (body != session.base.body or session.pending):
         yield from _replace(session, session.base, body)
+    else:
+        session.acknowledge()
 
 
 def _create(session: Session, body: bytes) -> Flow[None]:
@@ -109,12 +111,13 @@ def _create(session: Session, body: bytes) -> Flow[None]:
     except SessionConflict:
         # An answer was lost: our own mark in the record tells, and nothing else can be there.
         yield from catch_up(session, strictly=False)
+        body = session.encoded()
     session.phase = Phase.LIVE
     session.cookie = CookieChange(session.id)
-    body = session.encoded()
     if session.base is not None and body != session.base.body:
         yield from _replace(session, session.base, body)
     else:
+        session.acknowledge()
         yield from _saved(session)
 
 
@@ -126,6 +129,7 @@ def _replace(session: Session, base: Base, body: bytes) -> Flow[None]:
             yield from catch_up(session, strictly=session.concurrency == "strict")
             base, body = cast("Base", session.base), session.encoded()
             if body == base.body and not session.pending:
+                session.acknowledge()
                 break
         ttl = session.ttl(base.created)
         if ttl <= 0:
@@ -144,6 +148,5 @@ def _replace(session: Session, base: Base, body: bytes) -> Flow[None]:
 
 
 def _saved(session: Session) -> Flow[None]:
-    session.modifications.clear()
     if session.observed:
         yield Notify("session_saved", {"key": session.shown(session.key)})

@@ -148,6 +148,9 @@ class Session:
 
     base: Base | None = None
     modifications: list[Modification] = field(default_factory=list)
+    carried: int = 0
+    """How many of the modifications the last encoding of the data holds."""
+
     pending: list[Pending] = field(default_factory=list)
     change: Change | None = None
     corrupt: tuple[str, bytes] | None = None
@@ -197,7 +200,13 @@ class Session:
 
         Raises `SerializationError`.
         """
+        self.carried = len(self.modifications)
         return self.codec.dumps(self.data)
+
+    def acknowledge(self) -> None:
+        """Forget the modifications that are stored with the last encoding; one that was made since stays."""
+        del self.modifications[: self.carried]
+        self.carried = 0
 
 
 def hashed(name: str, session_id: str) -> str:

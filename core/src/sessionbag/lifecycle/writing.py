@@ -20,7 +20,7 @@ def put(session: Session, key: str, body: bytes, target: Base, ttl: int) -> Flow
     mark = session.sources.new_mark()
     header = Header(target.created, target.rotated, target.marks, target.principal)
     operation = Write(key, session.codec.live(key, mark, header, body), ttl, target.version)
-    pending = Pending(mark, body, len(session.modifications), target.version, lost=False)
+    pending = Pending(mark, body, session.carried, target.version, lost=False)
     session.pending.append(pending)
     try:
         try:
@@ -32,6 +32,7 @@ def put(session: Session, key: str, body: bytes, target: Base, ttl: int) -> Flow
         session.pending.remove(pending)
         raise
     session.pending.clear()
+    session.acknowledge()
     return target._replace(body=body, version=version, marks=joined(mark, target.marks))
 
 

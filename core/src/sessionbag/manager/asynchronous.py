@@ -199,7 +199,11 @@ class AsyncManager(SessionFace):
         return state.begin(codec, concurrency)
 
     async def _drive(self, flow: Flow[None]) -> None:
-        await drive_async(flow, self._perform)
+        self._state.engage()
+        try:
+            await drive_async(flow, self._perform)
+        finally:
+            self._state.busy = False
 
     async def _perform(self, operation: Operation) -> object:
         """Perform one operation of a flow on the adapter."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from sessionbag.errors import InvalidSessionAdapter
+from sessionbag.errors import InvalidSessionAdapter, SessionError
 from sessionbag.factory import require
 from sessionbag.handler import AsyncSessionHandler, LockingHandler, SessionHandler
 from sessionbag.hooks import HookCaller
@@ -55,6 +55,9 @@ class ManagerState:
     """Whether the request's session has ended or was retired: what starts now is never stored."""
 
     accessed: bool = False
+    busy: bool = False
+    """Whether a flow runs."""
+
     di: object = None
     opener: Callable[[], Awaitable[None]] | None = None
     """Opens the handler of an async factory, if it is not open yet."""
@@ -88,6 +91,18 @@ class ManagerState:
             touched=False,
             observed=self.hooks is not None,
         )
+
+    def engage(self) -> None:
+        """Note that a flow runs.
+
+        Raises `SessionError` when one does already: two at once would each undo what the other notes.
+        """
+        if self.busy:
+            raise SessionError(
+                "another call on this session is still running, and a session belongs to one task or thread at a time. "
+                "Await it, or give each task a session of its own"
+            )
+        self.busy = True
 
     def use(self, session: Session) -> None:
         """Use a session that was started."""

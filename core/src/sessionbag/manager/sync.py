@@ -211,7 +211,11 @@ class Manager(SessionFace):
         return state.begin(codec, concurrency)
 
     def _drive(self, flow: Flow[None]) -> None:
-        drive(flow, self._perform)
+        self._state.engage()
+        try:
+            drive(flow, self._perform)
+        finally:
+            self._state.busy = False
 
     def _perform(self, operation: Operation) -> object:
         """Perform one operation of a flow on the adapter."""
