@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final
 
-from sessionbag.testing.applications import memory_factory, session_cookie, stored_session
+from sessionbag.testing.applications import async_memory_factory, memory_factory, session_cookie, stored_session
 from sessionbag.testing.clock import MovableClock
 from sessionbag.testing.proxy import Proxy
 
@@ -21,6 +21,7 @@ __all__ = [
     "AsyncAdapterSuite",
     "MovableClock",
     "Proxy",
+    "async_memory_factory",
     "memory_factory",
     "session_cookie",
     "stored_session",

@@ -3,39 +3,53 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Final, cast
+import inspect
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from sessionbag.adapters import Memory
-from sessionbag.config import ManagerFactory
+from sessionbag.config import AsyncManagerFactory, ManagerFactory
 from sessionbag.errors import ConfigurationError
 from sessionbag.lifecycle import SYSTEM, never
 from sessionbag.manager import Manager
+from sessionbag.threads import innermost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from sessionbag._types import Value
+    from sessionbag.handler import SessionHandler
     from sessionbag.lifecycle import Sources
+    from sessionbag.manager import AsyncManager
 
+    Factory = ManagerFactory | AsyncManagerFactory
     Headers = Mapping[str, str] | Iterable[tuple[str, str]]
+
+M = TypeVar("M", Manager, "AsyncManager")
 
 
 class _ClockedFactory(ManagerFactory):
-    """A factory whose sessions and whose store go by one clock."""
+    """A factory whose sessions go by a clock of the test."""
 
-    _sources: Sources
+    sources: Sources
 
     def new_instance(self, session_id: str | None = None, *, headers_sent: Callable[[], bool] = never) -> Manager:
-        """Make the manager of one request, as `ManagerFactory.new_instance` does, on this factory's clock."""
-        return Manager.for_request(
-            self._options,
-            self._codec,
-            self._handler,
-            hooks=self._hooks,
-            session_id=session_id,
-            headers_sent=headers_sent,
-            sources=self._sources,
-        )
+        """See `ManagerFactory.new_instance`."""
+        return _on_clock(super().new_instance(session_id, headers_sent=headers_sent), self.sources)
+
+
+class _ClockedAsyncFactory(AsyncManagerFactory):
+    """The same for `AsyncManagerFactory`."""
+
+    sources: Sources
+
+    def new_instance(self, session_id: str | None = None, *, headers_sent: Callable[[], bool] = never) -> AsyncManager:
+        """See `AsyncManagerFactory.new_instance`."""
+        return _on_clock(super().new_instance(session_id, headers_sent=headers_sent), self.sources)
+
+
+def _on_clock(manager: M, sources: Sources) -> M:
+    manager._state.sources = sources  # noqa: SLF001  # applications have no use for another clock
+    return manager
 
 
 def memory_factory(*, clock: Callable[[], float] | None = None, **options: object) -> ManagerFactory:
@@ -44,24 +58,39 @@ def memory_factory(*, clock: Callable[[], float] | None = None, **options: objec
     ``options`` are those of `ManagerFactory`, but for the adapter. With a `MovableClock` as ``clock`` a test decides
     when sessions expire. Raises `ConfigurationError`.
     """
-    if "adapter" in options:
-        raise ConfigurationError("memory_factory has its adapter already. Use ManagerFactory for another one")
+    _refuse_adapter(options)
     if clock is None:
         return ManagerFactory(Memory(), **options)
     factory = _ClockedFactory(Memory(clock=clock), **options)
-    factory._sources = dataclasses.replace(SYSTEM, clock=clock)  # noqa: SLF001  # the class above
+    factory.sources = dataclasses.replace(SYSTEM, clock=clock)
     return factory
 
 
-def session_cookie(factory: ManagerFactory, /, **data: Value) -> str:
+def async_memory_factory(*, clock: Callable[[], float] | None = None, **options: object) -> AsyncManagerFactory:
+    """Make such a factory for an async application; it is opened with its first use."""
+    _refuse_adapter(options)
+    if clock is None:
+        return AsyncManagerFactory(Memory(), **options)
+    factory = _ClockedAsyncFactory(Memory(clock=clock), **options)
+    factory.sources = dataclasses.replace(SYSTEM, clock=clock)
+    return factory
+
+
+def _refuse_adapter(options: Mapping[str, object]) -> None:
+    if "adapter" in options:
+        raise ConfigurationError("a factory on memory has its adapter already. Use ManagerFactory for another one")
+
+
+def session_cookie(factory: Factory, /, **data: Value) -> str:
     """Store a session with this data and return the ``Cookie`` header of its visitor: ``session=...``.
 
     ``session_cookie(factory, user_id=7)`` is somebody who is logged in, for an application that keeps ``user_id``.
+    It needs no ``await`` with the factory of an async application either, as long as its adapter runs in threads.
     Raises what saving raises, and `ConfigurationError` when there is nothing to store.
     """
     if not data:
         raise ConfigurationError("an empty session is not stored and has no cookie. Give it data, as in user_id=7")
-    manager = factory.new_instance()
+    manager = _manager(factory)
     for name, value in data.items():
         manager[name] = value
     session_id = manager.get_id()
@@ -69,7 +98,7 @@ def session_cookie(factory: ManagerFactory, /, **data: Value) -> str:
     return _pair(factory, session_id)
 
 
-def stored_session(factory: ManagerFactory, response: str | Headers) -> dict[str, Value] | None:
+def stored_session(factory: Factory, response: str | Headers) -> dict[str, Value] | None:
     """Return the data that the store holds for a visitor now, or None when there is no session.
 
     ``response`` is what names the visitor: the headers of a response (pairs, or a mapping as test clients have), its
@@ -81,12 +110,23 @@ def stored_session(factory: ManagerFactory, response: str | Headers) -> dict[str
     found = [value for value in map(cookie.read, texts) if value]
     if not found:
         return None
-    manager = factory.new_instance(found[-1])
+    manager = _manager(factory, found[-1])
     manager.start(concurrency="readonly")
     known = not manager.info().is_new
     data = dict(manager)
     manager.abort()
     return data if known else None
+
+
+def _manager(factory: Factory, session_id: str | None = None) -> Manager:
+    if isinstance(factory, ManagerFactory):
+        return factory.new_instance(session_id)
+    handler = innermost(factory.handler)
+    if inspect.iscoroutinefunction(handler.read):
+        raise ConfigurationError("this adapter has awaited methods only. Use async_memory_factory() in tests")
+    parts, sources = factory._parts, getattr(factory, "sources", SYSTEM)  # noqa: SLF001  # the same parts, undriven
+    store = cast("SessionHandler", handler)
+    return Manager.for_request(parts.options, parts.codec, store, session_id=session_id, sources=sources)
 
 
 _NAMES: Final = frozenset({"set-cookie", "cookie"})
@@ -97,6 +137,6 @@ def _cookies_in(headers: Headers) -> list[str]:
     return [value for name, value in cast("Iterable[tuple[str, str]]", pairs) if name.lower() in _NAMES]
 
 
-def _pair(factory: ManagerFactory, session_id: str) -> str:
+def _pair(factory: Factory, session_id: str) -> str:
     name = factory.options.name
     return factory.cookies.bind(name).set(session_id, secure=False).partition(";")[0]

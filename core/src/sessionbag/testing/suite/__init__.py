@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 import pytest
 
+from sessionbag.factory import AsyncAdapterFactory
+from sessionbag.handler import AsyncSessionHandler
 from sessionbag.testing.suite.configuration import ConfigurationRules
 from sessionbag.testing.suite.data import DataRules
 from sessionbag.testing.suite.expiry import ExpiryRules
@@ -63,9 +65,18 @@ class AdapterSuite(
 
 
 class AsyncAdapterSuite(AdapterSuite):
-    """All rules, for a handler with ``async def`` methods; they run on an event loop of the kit's own."""
+    """All rules, for a handler with ``async def`` methods; they run on an event loop of the kit's own.
+
+    With ``through = ThreadedHandler`` the class is one with plain methods, as an async application uses it.
+    """
 
     asynchronous: ClassVar[bool] = True
+    protocol: ClassVar[type] = AsyncSessionHandler
+    group: ClassVar[str] = "sessionbag.async_adapters"
+
+    def class_of(self, name: str) -> type:
+        """Return the class that an application gets for that name."""
+        return AsyncAdapterFactory().get_class(name)
 
     def interrupt_read(self, handler: Handler, key: str, proxy: Proxy) -> None:
         """Cancel the task that waits for the store's answer, as a server does when a visitor goes away."""

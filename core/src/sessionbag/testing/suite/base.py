@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
 import pytest
 
-from sessionbag.handler import LockingHandler, ScanningHandler
+from sessionbag.handler import LockingHandler, ScanningHandler, SessionHandler
 from sessionbag.options import build
 from sessionbag.testing.clock import MovableClock
 from sessionbag.testing.recipe import Place, Recipe, takes_clock
@@ -172,6 +172,8 @@ class KitBase:
     """What turns the handler into the one to be tested, if anything does: an importable function or class."""
 
     asynchronous: ClassVar[bool] = False
+    protocol: ClassVar[type] = SessionHandler
+    group: ClassVar[str] = "sessionbag.adapters"
 
     @pytest.fixture
     def adapter_options(self) -> Mapping[str, object]:

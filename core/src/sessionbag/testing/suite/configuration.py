@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,13 +18,9 @@ from sessionbag.testing.suite.secrets import CANARY, fields_of, looks_secret, op
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from sessionbag.handler import SessionHandler
-
 
 class ConfigurationRules(KitBase):
     """What a user of the adapter configures."""
-
-    group: ClassVar[str] = "sessionbag.adapters"
 
     def test_its_options_are_a_frozen_dataclass(self) -> None:
         """``Options`` of the class: nobody changes them behind the handler's back."""
@@ -101,11 +97,12 @@ class ConfigurationRules(KitBase):
             f'[project.entry-points."{self.group}"] and install the distribution'
         )
         try:
-            found = self._class_of(self.name)
+            found = self.class_of(self.name)
         except AdapterError as error:
             raise AssertionError(f"{rule}; it leads to {type(error).__name__}: {error}") from error
 
         assert found is self.adapter, rule
 
-    def _class_of(self, name: str) -> type[SessionHandler]:
+    def class_of(self, name: str) -> type:
+        """Return the class that an application gets for that name."""
         return AdapterFactory().get_class(name)

@@ -47,11 +47,11 @@ class _Lease:
 class StoreMachine(RuleBasedStateMachine):
     """A store and its model, side by side."""
 
-    def __init__(self, kit: Kit) -> None:
+    def __init__(self, kit: Kit, handler: Handler) -> None:
         """Begin with keys that nobody has used."""
         super().__init__()
         self.kit: Final = kit
-        self.handler: Final[Handler] = kit.open()
+        self.handler: Final = handler
         self.keys: Final = [kit.key() for _ in range(_KEYS)]
         self.records: Final[dict[str, _Modelled]] = {}
         self.former: Final[dict[str, list[bytes]]] = {key: [] for key in self.keys}
@@ -210,7 +210,7 @@ class StoreMachine(RuleBasedStateMachine):
 class ModelRules(KitBase):
     """A model of the whole spec."""
 
-    def test_it_behaves_as_the_model_says(self, kit: Kit) -> None:
+    def test_it_behaves_as_the_model_says(self, kit: Kit, handler: Handler) -> None:
         """Hypothesis looks for a sequence of operations whose answers are wrong, and prints the shortest."""
         chosen = settings(
             max_examples=_EXAMPLES,
@@ -220,5 +220,5 @@ class ModelRules(KitBase):
             print_blob=False,
             suppress_health_check=list(HealthCheck),
         )
-        begin = cast("type[RuleBasedStateMachine]", lambda: StoreMachine(kit))  # it is only called
+        begin = cast("type[RuleBasedStateMachine]", lambda: StoreMachine(kit, handler))  # it is only called
         run_state_machine_as_test(begin, settings=chosen)

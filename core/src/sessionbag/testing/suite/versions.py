@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from sessionbag.errors import SessionConflict, SessionGone
 from sessionbag.testing.jobs import record
 from sessionbag.testing.suite.base import TTL, Kit, KitBase, refusing
+from sessionbag.threads import innermost
 
 if TYPE_CHECKING:
+    from sessionbag.handler import SessionHandler
     from sessionbag.testing.recipe import Handler
 
 
@@ -128,9 +130,10 @@ class VersionRules(KitBase):
     def test_versions_of_bare_data_are_told_apart(self, kit: Kit, key: str) -> None:
         """Bare data begins with no mark: where the factory sets ``bare``, all of the bytes make the version."""
         handler = kit.make()
-        if not hasattr(handler, "bare"):
+        inner = innermost(cast("SessionHandler", getattr(handler, "handler", handler)))
+        if not hasattr(inner, "bare"):
             pytest.skip(f"{self.adapter.__qualname__} has no attribute bare: its versions have nothing to do with data")
-        handler.bare = True  # as the factory does; the spec has no such member
+        inner.bare = True  # as the factory does
         handler.open(kit.save_path, "session")
         try:
             former = kit.put(handler, key, b"the same beginning, and one end")
