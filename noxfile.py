@@ -82,8 +82,16 @@ def pythons(session: nox.Session) -> None:
 def soak(session: nox.Session) -> None:
     """Run the tests that have longer settings, with these."""
     install(session, *group("test"))
-    longer = {"SESSIONBAG_SOAK": "1", "SESSIONBAG_KILLS": "500"}
+    longer = {"SESSIONBAG_SOAK": "1", "SESSIONBAG_KILLS": "500", "SOAK_TIMES": "200"}
     session.run("pytest", "-m", "soak or hypothesis", *session.posargs, env=longer)
+
+
+@nox.session(requires=["build"])
+def benchmarks(session: nox.Session) -> None:
+    """Measure sessions on files beside Python's own means, and through ASGI beside starsessions; ``-- --rounds N``."""
+    install(session, "starlette", "starsessions")
+    for program in ("stream", "asgi"):
+        session.run("python", f"benchmarks/{program}.py", *session.posargs)
 
 
 @nox.session(requires=["build"])
@@ -93,4 +101,5 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     sources = [str(distribution / "src") for distribution in DISTRIBUTIONS]
-    session.run("mypy", *sources, "examples/shop", "examples/async_shop", "dev.py", "noxfile.py")
+    programs = ("examples/shop", "examples/async_shop", "tests/async/async_public_face.py", "dev.py", "noxfile.py")
+    session.run("mypy", *sources, *programs)

@@ -64,6 +64,7 @@ def finish(processes):
         assert process.wait() == 0
 
 
+@pytest.mark.soak
 def test_eight_processes_that_add_lose_nothing(start, factory, url, visit):
     """Counters are exact, and keys and bag entries of one's own are all there."""
     finish([start(url, visit, "add", number=number, times=TIMES) for number in range(8)])
@@ -74,6 +75,7 @@ def test_eight_processes_that_add_lose_nothing(start, factory, url, visit):
     assert session["cart"] == {f"worker{number}": TIMES for number in range(8)}
 
 
+@pytest.mark.soak
 def test_with_the_lock_plain_additions_are_exact(start, factory, url, visit):
     """Processes that wait for each other need no modify()."""
     finish(

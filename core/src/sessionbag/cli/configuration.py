@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from sessionbag.cli.output import Output
     from sessionbag.config.assembly import Parts
+    from sessionbag.handler import SessionHandler
 
 NAME: Final = "config"
 HELP: Final = "show what a configuration file resolves to"
@@ -51,7 +52,7 @@ class _Row(NamedTuple):
     source: str
 
 
-def _rows(parts: Parts, config: Mapping[str, object]) -> Iterator[_Row]:
+def _rows(parts: Parts[SessionHandler], config: Mapping[str, object]) -> Iterator[_Row]:
     """Yield the options of the core, of the adapter and of the cookie."""
     for row in _rows_of(parts.options, "", config):
         if row.option not in NESTED or (row.option.endswith("_options") and config.get(row.option)):
