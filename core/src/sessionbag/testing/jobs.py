@@ -11,7 +11,7 @@ import threading
 import time
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, NoReturn, cast
 
 from sessionbag.errors import SessionConflict, SessionGone
 from sessionbag.handler import MARK_SIZE
@@ -24,6 +24,9 @@ TTL: Final = 600
 _LONG: Final = 6000
 """Seconds; so much more than `TTL` that a read with it has to start the idle clock again."""
 _ALARM: Final = 30
+
+
+REFUSED: Final = b"refused"
 
 
 def record(body: bytes) -> bytes:
@@ -110,7 +113,10 @@ def read_whole(handler: SessionHandler, key: str, times: int) -> int:
 
 def replace(handler: SessionHandler, key: str, data: bytes, version: bytes) -> bytes | None:
     """Replace a version that another process told."""
-    return handler.write(key, data, TTL, expected=version)
+    try:
+        return handler.write(key, data, TTL, expected=version)
+    except SessionConflict:
+        return REFUSED
 
 
 def read(handler: SessionHandler, key: str) -> bytes | None:
@@ -152,33 +158,37 @@ def add_under_lock(handler: Handler, key: str, file: str, times: int) -> int:
     for _ in range(times):
         while (lease := handler.acquire(key, TTL)) is None:
             time.sleep(random.uniform(0.0005, 0.003))  # noqa: S311  # spreads the tries out
-        count = int(Path(file).read_text(encoding="ascii"))
+        count = int(Path(file).read_text(encoding="ascii") or "0")  # empty: somebody else is writing it
         time.sleep(0.0005)
         Path(file).write_text(str(count + 1), encoding="ascii")
         lost += not handler.release(key, lease)
     return lost
 
 
-def use_own_record(handler: SessionHandler, key: str, times: int) -> int:
-    """Write and read a record of one's own; return how often something else was read."""
-    wrong, seen = 0, handler.read(key)
-    for number in range(times):
-        data = record(key.encode() + b" %d" % number)
-        handler.write(key, data, TTL, expected=None if seen is None else seen.version)
+def use_own_record(handler: SessionHandler, key: str, times: int) -> list[str]:
+    """Write and read a record of one's own; return what went wrong, if anything did."""
+    try:
         seen = handler.read(key)
-        wrong += seen is None or seen.data != data
-    return wrong
+        for number in range(times):
+            data = record(key.encode() + b" %d" % number)
+            handler.write(key, data, TTL, expected=None if seen is None else seen.version)
+            seen = handler.read(key)
+            if seen is None or seen.data != data:
+                return ["it read something else than it wrote"]
+    except Exception as error:  # noqa: BLE001  # an answer for somebody else can lead to anything
+        return [f"it met {type(error).__name__} on a record of its own: {error}"]
+    return []
 
 
-def use_after_fork(handler: SessionHandler, keys: list[str], forks: int) -> list[int]:
-    """Fork while a thread uses the handler; return the exit status of each child, 0 when the handler served it."""
+def use_after_fork(handler: SessionHandler, keys: list[str], forks: int) -> list[str]:
+    """Fork while a thread uses the handler; return what went wrong in the children and in the parent."""
     warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads, which is what is tried
     enough = threading.Event()
     thread = threading.Thread(target=_use_until, args=(handler, keys[0], enough))
     use_own_record(handler, keys[1], 1)
     thread.start()
     try:
-        return [_fork_and_use(handler, keys[1], keys[2 + number]) for number in range(forks)]
+        return [wrong for number in range(forks) for wrong in _fork_and_use(handler, keys[1], keys[2 + number])]
     finally:
         enough.set()
         thread.join()
@@ -189,16 +199,26 @@ def _use_until(handler: SessionHandler, key: str, enough: threading.Event) -> No
         use_own_record(handler, key, 1)
 
 
-def _fork_and_use(handler: SessionHandler, ours: str, theirs: str) -> int:
+def _fork_and_use(handler: SessionHandler, ours: str, theirs: str) -> list[str]:
     """Use the handler in parent and child at the same time, on records of their own."""
     child = os.fork()
     if child == 0:
-        signal.alarm(_ALARM)  # ends a child that hangs
-        status = 2
-        try:
-            status = int(use_own_record(handler, theirs, 10) > 0)
-        finally:
-            os._exit(status)
-    wrong = use_own_record(handler, ours, 10)
+        _be_child(handler, theirs)
+    wrong = [f"in the parent {what}" for what in use_own_record(handler, ours, 10)]
     _, status = os.waitpid(child, 0)
-    return 100 if wrong else os.waitstatus_to_exitcode(status)
+    code = os.waitstatus_to_exitcode(status)
+    if code:
+        wrong.append(f"a forked child {_ENDS.get(code, f'ended with status {code}')}")
+    return wrong
+
+
+_ENDS: Final = {1: "met what it did not write, or an error", 2: "raised an error", -signal.SIGALRM: "hung"}
+
+
+def _be_child(handler: SessionHandler, key: str) -> NoReturn:
+    signal.alarm(_ALARM)  # ends a child that hangs
+    status = 2
+    try:
+        status = 1 if use_own_record(handler, key, 10) else 0
+    finally:
+        os._exit(status)

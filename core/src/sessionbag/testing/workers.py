@@ -101,6 +101,10 @@ class Worker:
         """
         return self._receive()
 
+    def is_done(self) -> bool:
+        """Say whether there is something to be told: the result of the job, if it was let go."""
+        return self._parent.poll(0)
+
     def stop(self) -> None:
         """Freeze the process, as if it hung."""
         os.kill(self.pid, signal.SIGSTOP)

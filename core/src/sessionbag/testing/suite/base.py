@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
 import pytest
 
+from sessionbag.errors import SessionConflict
 from sessionbag.handler import LockingHandler, ScanningHandler, SessionHandler
 from sessionbag.options import build
 from sessionbag.testing.clock import MovableClock
@@ -251,6 +252,15 @@ class KitBase:
 
 def _has_options(cls: type, *names: str) -> bool:
     return set(names) <= {field.name for field in fields_of(cls)}
+
+
+@contextlib.contextmanager
+def allowing(rule: str) -> Iterator[None]:
+    """Fail with the rule when the block conflicts with a record that has nothing to do with it."""
+    try:
+        yield
+    except SessionConflict as error:
+        raise AssertionError(f"{rule}; it raised SessionConflict: {error}") from error
 
 
 @contextlib.contextmanager

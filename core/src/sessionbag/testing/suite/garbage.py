@@ -10,7 +10,8 @@ from sessionbag.testing.suite.base import TTL, Kit, KitBase
 if TYPE_CHECKING:
     from sessionbag.testing.recipe import Handler
 
-_CALLS: Final = 20_000
+_CALLS: Final = 2000
+"""Calls with no time at all after which everything has to be collected."""
 
 
 class GarbageRules(KitBase):

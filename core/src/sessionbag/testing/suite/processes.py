@@ -71,8 +71,9 @@ class ProcessRules(KitBase):
         while (seen := handler.read(key)) is not None and int(body_of(seen.data)) < 20:
             pass
         destroyed = handler.destroy(key)
-        for worker in (*writers, reader):
-            worker.result()
+        while not all(worker.is_done() for worker in (*writers, reader)):
+            revived = handler.read(key)
+            assert revived is None, "what was destroyed must stay destroyed: a write in flight brought it back"
 
         assert destroyed is True, "destroy() has to return True when it removed the record"
         assert handler.read(key) is None, "what was destroyed must stay destroyed: a write in flight brought it back"
@@ -94,8 +95,9 @@ class ProcessRules(KitBase):
         told = worker.ready().go().result()
         stored = handler.read(key)
 
+        assert told != jobs.REFUSED, "a version has to mean the same in every process: another one could not replace it"
         assert stored is not None, "the record is gone after another process replaced it"
-        assert stored.data == data, "a version has to mean the same in every process"
+        assert stored.data == data, "the record that another process wrote has to be there"
         assert told in {None, stored.version}, "write() has to return the version that other processes read, or None"
 
     def test_records_outlive_the_handler_that_wrote_them(self, several: Kit, key: str) -> None:

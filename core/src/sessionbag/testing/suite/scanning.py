@@ -36,9 +36,9 @@ class ScanRules(KitBase):
         scanning.destroy(destroyed)
         kit.outlive(1)
         entries = list(scanning.scan())
+        assert all(isinstance(entry, Entry) for entry in entries), "scan() has to yield instances of Entry"
         found = {entry.key: entry.remaining for entry in entries}
 
-        assert all(isinstance(entry, Entry) for entry in entries), "scan() has to yield instances of Entry"
         assert keys <= set(found), "scan() has to list every live record"
         assert not {expired, destroyed} & set(found), "scan() must not list what has expired or was destroyed"
         assert all(0 <= found[key] <= TTL for key in keys), "an Entry has to tell the seconds that are left"

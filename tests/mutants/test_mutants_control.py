@@ -1,0 +1,23 @@
+"""What the mutants are made of is correct: unbroken, it passes everything."""
+
+import pytest
+from mutants_lite import Lite
+from mutants_wire import AsyncWire, Wire
+from mutants_wired import AsyncWireSuite, WireSuite
+from sessionbag.testing import AdapterSuite
+
+
+class TestLite(AdapterSuite):
+    adapter = Lite
+
+    @pytest.fixture
+    def adapter_options(self, tmp_path):
+        return {"file": tmp_path / "sessions.sqlite"}
+
+
+class TestWire(WireSuite):
+    adapter = Wire
+
+
+class TestAsyncWire(AsyncWireSuite):
+    adapter = AsyncWire
