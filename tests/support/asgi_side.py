@@ -45,6 +45,8 @@ class Exchange:
             raise OSError(msg)
         self._check(message)
         self.sent.append(message)
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            self.incoming.put_nowait({"type": "http.disconnect"})  # as servers tell the end of a response
 
     def _check(self, message):
         """Refuse what a strict server refuses."""
