@@ -43,7 +43,7 @@ CASES = [
     ),
     Case(mutants_wire.GivesUpForEver, "test_after_an_outage_it_goes_on", "has to work again"),
     Case(mutants_wire.TellsThePassword, "test_an_outage_tells_no_credentials", "shows the value of a secret option"),
-    Case(mutants_wire.SharesWithTheChild, "test_it_goes_on_working_after_a_fork", "Do they share a connection"),
+    Case(mutants_wire.SharesWithTheChild, "test_it_goes_on_working_after_a_fork[alone]", "Do they share a connection"),
     Case(mutants_wire.SharesBetweenThreads, "test_threads_get_their_own_answers", "do threads share a connection"),
 ]
 

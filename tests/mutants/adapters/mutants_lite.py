@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import sqlite3
+import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +27,12 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS records (name TEXT PRIMARY KEY, data BLOB, version BLOB, deadline REAL, written REAL);
 CREATE TABLE IF NOT EXISTS leases (name TEXT PRIMARY KEY, token BLOB, deadline REAL);
 """
+
+
+_working = threading.Lock()
+"""Held while SQLite works, so that no fork happens meanwhile: it does not survive that."""
+
+os.register_at_fork(before=_working.acquire, after_in_parent=_working.release, after_in_child=_working.release)
 
 
 class Row(NamedTuple):
@@ -126,7 +134,7 @@ class Lite(AbstractAdapter):
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        with contextlib.closing(sqlite3.connect(self.options.file, timeout=60, isolation_level=None)) as db:
+        with _working, contextlib.closing(sqlite3.connect(self.options.file, timeout=60, isolation_level=None)) as db:
             db.execute("PRAGMA synchronous = OFF")
             db.execute("BEGIN IMMEDIATE")
             yield db
@@ -192,3 +200,10 @@ class Lite(AbstractAdapter):
 
     def is_holder(self, db: sqlite3.Connection, name: str, lease: bytes) -> bool:
         return self.holder(db, name) == lease
+
+
+class WaitingLite(Lite):
+    """Has a clock that nobody can move."""
+
+    def __init__(self, options: AdapterOptions | None = None) -> None:
+        super().__init__(options)

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 TTL: Final = 600
 _LONG: Final = 6000
 """Seconds; so much more than `TTL` that a read with it has to start the idle clock again."""
-_ALARM: Final = 30
+_ALARM: Final = 15
+"""Seconds after which a forked child counts as hanging."""
 
 
 REFUSED: Final = b"refused"
@@ -180,18 +181,21 @@ def use_own_record(handler: SessionHandler, key: str, times: int) -> list[str]:
     return []
 
 
-def use_after_fork(handler: SessionHandler, keys: list[str], forks: int) -> list[str]:
-    """Fork while a thread uses the handler; return what went wrong in the children and in the parent."""
+def use_after_fork(handler: SessionHandler, keys: list[str], forks: int, beside: bool) -> list[str]:
+    """Fork, beside a thread that uses the handler or alone; return what went wrong first, in a child or its parent."""
     warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads, which is what is tried
     enough = threading.Event()
     thread = threading.Thread(target=_use_until, args=(handler, keys[0], enough))
     use_own_record(handler, keys[1], 1)
-    thread.start()
+    if beside:
+        thread.start()
     try:
-        return [wrong for number in range(forks) for wrong in _fork_and_use(handler, keys[1], keys[2 + number])]
+        attempts = (_fork_and_use(handler, keys[1], keys[2 + number]) for number in range(forks))
+        return next(filter(None, attempts), [])
     finally:
         enough.set()
-        thread.join()
+        if beside:
+            thread.join()
 
 
 def _use_until(handler: SessionHandler, key: str, enough: threading.Event) -> None:

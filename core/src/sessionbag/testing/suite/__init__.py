@@ -84,6 +84,7 @@ class AsyncAdapterSuite(AdapterSuite):
         assert proxy.held.wait(self.time_limit), "the store was asked nothing while the proxy waited for its answer"
         reading.cancel()
 
-    def test_it_goes_on_working_after_a_fork(self, kit: Kit) -> None:  # noqa: ARG002  # as the rule that it replaces
+    @pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside-a-thread"])
+    def test_it_goes_on_working_after_a_fork(self, kit: Kit, beside: bool) -> None:  # noqa: ARG002  # replaces a rule
         """An event loop does not outlive a fork: a child makes its own loop and its own handler."""
         pytest.skip("an event loop does not outlive a fork: a forked child makes its own loop and handler")

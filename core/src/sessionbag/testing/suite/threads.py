@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Final
 
+import pytest
+
 from sessionbag.testing import jobs
 from sessionbag.testing.jobs import body_of, record
 from sessionbag.testing.suite.base import SOAK, Kit, KitBase
@@ -50,15 +52,16 @@ class ThreadRules(KitBase):
             "of several creators of a record exactly one must succeed: looking and creating has to be one atomic step"
         )
 
-    def test_it_goes_on_working_after_a_fork(self, kit: Kit) -> None:
+    @pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside-a-thread"])
+    def test_it_goes_on_working_after_a_fork(self, kit: Kit, beside: bool) -> None:
         """In the child and in the parent, at the same time, and also when a thread was in the midst of an operation."""
         keys = [kit.key() for _ in range(2 + _FORKS)]
-        worker = kit.start(jobs.use_after_fork, keys, _FORKS)
+        worker = kit.start(jobs.use_after_fork, keys, _FORKS, beside)
         wrong = worker.ready().go().result()
 
         assert wrong == [], (
             "a handler has to go on working in a forked child, and in its parent. Do they share a connection, or was a "
-            "lock held at the moment of the fork?"
+            "lock held at the moment of the fork? See os.register_at_fork"
         )
 
 
