@@ -1,5 +1,7 @@
 """From names to adapters, serializers, ciphers and plugins: real distributions, read from their metadata."""
 
+import errno
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -522,3 +524,18 @@ def test_options_of_plugins_are_checked(site):
         factory.new_instances(["audit", "audit"], {})
     with pytest.raises(ConfigurationError, match=r"no plugin is named 'adit'"):
         factory.new_instances(["adit"], {})
+
+
+def test_a_folder_that_could_not_be_read_once_does_not_hide_the_adapters(monkeypatch, site):
+    """A moment with too many open files is over with the next look."""
+
+    def listdir(path="."):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    site.touch()  # so that everything is read again
+    with monkeypatch.context() as moment:
+        moment.setattr(os, "listdir", listdir)
+        with pytest.raises(AdapterNotFound):
+            AdapterFactory().new_instance("memory")
+
+    assert isinstance(AdapterFactory().new_instance("memory"), Memory)

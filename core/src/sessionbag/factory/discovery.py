@@ -59,8 +59,8 @@ class _Cache:
     def get(self) -> tuple[Offer, ...]:
         with self._lock:
             state = tuple((entry, _changed(entry)) for entry in sys.path)
-            if state != self._state:
-                self._offers = tuple(_read())
+            if state != self._state or not self._offers:
+                self._offers = tuple(_read()) or tuple(_read_anew())
                 self._state = state
             return self._offers
 
@@ -86,6 +86,18 @@ def _read() -> Iterator[Offer]:
             if claim not in seen:
                 seen[claim] = None
                 yield offer
+
+
+def _read_anew() -> Iterator[Offer]:
+    """Read past the caches of importlib-metadata.
+
+    The core itself offers something wherever it is installed, so nothing at all means that a folder could not be read
+    at some moment (too many open files, say), which those caches would keep until the folder changes.
+    """
+    from importlib_metadata import MetadataPathFinder  # noqa: PLC0415  # as above
+
+    MetadataPathFinder.invalidate_caches()
+    return _read()
 
 
 def _offers_of(distribution: Distribution) -> list[Offer]:
