@@ -103,3 +103,4 @@ def lint(session: nox.Session) -> None:
     sources = [str(distribution / "src") for distribution in DISTRIBUTIONS]
     programs = ("examples/shop", "examples/async_shop", "tests/async/async_public_face.py", "dev.py", "noxfile.py")
     session.run("mypy", *sources, *programs)
+    session.run("pyright", "--pythonpath", f"{session.bin}/python", "tests/async/async_public_face.py")
