@@ -8,6 +8,7 @@ import os
 import secrets
 import threading
 import time
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
 import pytest
@@ -127,8 +128,12 @@ class Kit:
 
     def offers(self, part: type[object]) -> bool:
         """Say whether the adapter has an optional part of the spec."""
-        cls = self.suite.adapter if self.recipe.through is None else self.make()
-        return all(hasattr(cls, name) for name in _PARTS[part])
+        return all(hasattr(self._specimen, name) for name in _PARTS[part])
+
+    @cached_property
+    def _specimen(self) -> object:
+        """What shows which members there are; made once, because an async handler brings an event loop along."""
+        return self.suite.adapter if self.recipe.through is None else self.make()
 
     def close(self) -> None:
         """Close every handler and end every process."""
