@@ -38,8 +38,8 @@ class Program(NamedTuple):
     """What it is called, or where it is, on one system or another."""
     apt: str
     """Debian's package."""
-    brew: str
-    """What Homebrew is to install."""
+    elsewhere: str
+    """What to type where this cannot install it."""
 
     def is_there(self) -> bool:
         """Say whether it is found under one of its names."""
@@ -48,13 +48,23 @@ class Program(NamedTuple):
 
 MAC_CHROME = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 PROGRAMS = (
+    Program(("redis-server",), apt="redis-server", elsewhere="`brew install redis` on macOS"),
+    Program(("memcached",), apt="memcached", elsewhere="`brew install memcached` on macOS"),
     Program(
         ("chromium", "chromium-browser", "google-chrome", MAC_CHROME),
         apt="chromium",
-        brew="google-chrome",
+        elsewhere="`sudo snap install chromium` on Ubuntu, `brew install --cask google-chrome` on macOS",
     ),
-    Program(("chromedriver", "chromium.chromedriver"), apt="chromium-driver", brew="chromedriver"),
+    Program(
+        ("chromedriver", "chromium.chromedriver"),
+        apt="chromium-driver",
+        elsewhere="the snap of chromium on Ubuntu, `brew install --cask chromedriver` on macOS",
+    ),
 )
+USERS = {"test", "tests", "pythons", "soak", "benchmarks"}
+"""The commands that need these programs."""
+
+CANNOT = "dev.py: this cannot be installed from here. Install it with {}, then run this again."
 
 
 def main() -> NoReturn:
@@ -64,8 +74,8 @@ def main() -> NoReturn:
         sys.exit(0 if len(sys.argv) > 1 else 2)
     command, *arguments = sys.argv[1:]
     ensure_nox()
-    if command in {"test", "tests", "pythons"}:
-        ensure_servers()
+    if command in USERS:
+        ensure_programs()
     session = "tests" if command == "test" else command
     os.chdir(ROOT)
     os.execv(PYTHON, [str(PYTHON), "-m", "nox", "--session", session, "--", *arguments])  # noqa: S606  # our own Python
@@ -89,30 +99,27 @@ def ensure_venv() -> None:
     """Install what Debian splits off from Python and a virtual environment needs."""
     if importlib.util.find_spec("ensurepip") is None:
         package = f"python3.{sys.version_info.minor}-venv"
-        apt_install([package], by_hand=f"`sudo apt-get install {package}`")
+        if not apt_installs(package):
+            sys.exit(CANNOT.format(f"`sudo apt-get install {package}`"))
         importlib.invalidate_caches()
 
 
-def ensure_servers() -> None:
-    """Install the programs that the tests drive, where they are missing."""
-    missing = [program for program in PROGRAMS if not program.is_there()]
+def ensure_programs() -> None:
+    """Install the programs that the tests drive, where they are missing; one that fails keeps no other one away."""
+    missing = [program for program in PROGRAMS if not program.is_there() and not apt_installs(program.apt)]
     if missing:
-        packages = [program.apt for program in missing]
-        by_hand = (
-            f"`sudo apt-get install {' '.join(packages)}` on Debian, `sudo snap install chromium` on Ubuntu, "
-            f"`brew install --cask {' '.join(program.brew for program in missing)}` on macOS"
-        )
-        apt_install(packages, by_hand=by_hand)
+        by_hand = [f"`sudo apt-get install {program.apt}` on Debian, {program.elsewhere}" for program in missing]
+        sys.exit(CANNOT.format("; ".join(by_hand)))
 
 
-def apt_install(packages: list[str], *, by_hand: str) -> None:
-    """Install Debian packages as root or through sudo without a password, or exit and say what to do by hand."""
-    say(f"missing: {' '.join(packages)}")
+def apt_installs(package: str) -> bool:
+    """Install a Debian package as root or through sudo without a password, and say whether that went well."""
+    say(f"missing: {package}")
     root = () if os.geteuid() == 0 else ("sudo", "-n")
     apt_get = (*root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y")
-    may = shutil.which("apt-get") and (not root or shutil.which("sudo"))
-    if not (may and run(*apt_get, "update") and run(*apt_get, "install", "--no-install-recommends", *packages)):
-        sys.exit(f"dev.py: this cannot be installed from here. Install it with {by_hand}, then run this again.")
+    if not shutil.which("apt-get") or (root and not shutil.which("sudo")):
+        return False
+    return run(*apt_get, "update") and run(*apt_get, "install", "--no-install-recommends", package)
 
 
 def run(*command: str) -> bool:

@@ -1,0 +1,132 @@
+"""Real servers for tests: programs on free ports of this machine, stopped by whoever started them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from typing import TYPE_CHECKING, Final, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+HOST: Final = "127.0.0.1"
+PATIENCE: Final = 30.0
+"""Seconds after which a server that does not get ready counts as broken, on however busy a machine."""
+
+
+def program(*names: str) -> str:
+    """Return the path of the first of these programs that is installed."""
+    for name in names:
+        path = shutil.which(name)
+        if path is not None:
+            return path
+    raise AssertionError(f"{names[0]} is not installed. `python3 dev.py test` installs what the tests need")
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
+    with socket.create_server((HOST, 0)) as listening:
+        return int(listening.getsockname()[1])
+
+
+def accepts(port: int) -> bool:
+    """Say whether somebody listens on a port of this machine."""
+    try:
+        socket.create_connection((HOST, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def wait_until(ready: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
+    """Wait for something that another program brings about, and fail when it takes too long."""
+    give_up = time.monotonic() + patience
+    while not ready():
+        assert time.monotonic() < give_up, f"{what} did not happen within {patience:g} s"
+        time.sleep(0.01)
+
+
+class Server:
+    """A program that serves; what it prints goes to a file of its folder.
+
+    Use it as a context manager. It can be killed, started again on the same port, frozen and thawed, as often as a test
+    likes.
+    """
+
+    def __init__(self, command: Sequence[str], folder: Path, ready: Callable[[], bool]) -> None:
+        """Start nothing yet; ``ready`` says whether it serves."""
+        self.command: Final = list(command)
+        self.folder: Final = folder
+        self._ready: Final = ready
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log(self) -> Path:
+        """The file that holds what it printed."""
+        return self.folder / "log"
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process is not None, "it does not run"
+        return self._process.pid
+
+    def start(self) -> Self:
+        """Start it and wait until it serves."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self.command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        wait_until(self._serves, f"{self.command[0]} is ready")
+        return self
+
+    def stop(self) -> None:
+        """Ask it to end, and wait."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Kill it, in whatever state it is, and wait."""
+        self._end(signal.SIGKILL)
+
+    def freeze(self) -> None:
+        """Let it hang: connections are accepted by the system, and nothing is answered."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen one go on."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def _serves(self) -> bool:
+        assert self._process is not None
+        code = self._process.poll()
+        assert code is None, f"{self.command[0]} ended with status {code}:\n{self.log.read_text(errors='replace')}"
+        return self._ready()
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is None:
+            return
+        process, self._process = self._process, None
+        process.send_signal(how)
+        process.send_signal(signal.SIGCONT)  # a frozen one would not hear the request
+        try:
+            process.wait(PATIENCE)
+        finally:
+            process.kill()
+            process.wait()
+
+    def __enter__(self) -> Self:
+        """Start it."""
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End it."""
+        self.kill()
