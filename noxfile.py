@@ -18,6 +18,8 @@ DISTRIBUTIONS = [Path("core"), *sorted(path.parent for path in Path().glob("plug
 WORKSPACE = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(nox.project.load_toml("core/pyproject.toml"))
 DEFAULT_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+PARALLEL = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadscope")
+"""How pytest spreads tests over the cores: those of one class or module stay together, and share its servers."""
 
 
 def install(session: nox.Session, *arguments: str) -> None:
@@ -66,7 +68,7 @@ def async_shop(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Test the installed wheels with the default Python."""
     install(session, *group("test"))
-    session.run("pytest", *(session.posargs or ["--cov", "--cov-report=term:skip-covered"]))
+    session.run("pytest", *PARALLEL, *(session.posargs or ["--cov", "--cov-report=term:skip-covered"]))
     # Pytest's summary is to be the last line, so what nox says of a success is left out.
     logging.getLogger("nox").setLevel(logging.WARNING)
 
@@ -75,7 +77,7 @@ def tests(session: nox.Session) -> None:
 def pythons(session: nox.Session) -> None:
     """Test the installed wheels with each other supported Python that this machine has."""
     install(session, *group("test"))
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *PARALLEL, *session.posargs)
 
 
 @nox.session(requires=["build"])
@@ -83,7 +85,7 @@ def soak(session: nox.Session) -> None:
     """Run the tests that have longer settings, with these."""
     install(session, *group("test"))
     longer = {"SESSIONBAG_SOAK": "1", "SESSIONBAG_KILLS": "500", "SOAK_TIMES": "200"}
-    session.run("pytest", "-m", "soak or hypothesis", *session.posargs, env=longer)
+    session.run("pytest", *PARALLEL, "-m", "soak or hypothesis", *session.posargs, env=longer)
 
 
 @nox.session(requires=["build"])

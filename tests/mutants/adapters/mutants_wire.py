@@ -18,7 +18,7 @@ from sessionbag.handler import Stored, check_ttl
 from sessionbag.options import option
 
 ERRORS = {"SessionConflict": SessionConflict, "SessionGone": SessionGone, "StoreUnavailable": StoreUnavailable}
-TIMEOUT = 0.3
+TIMEOUT = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
