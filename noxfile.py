@@ -97,6 +97,14 @@ def benchmarks(session: nox.Session) -> None:
 
 
 @nox.session(requires=["build"])
+def docs(session: nox.Session) -> None:
+    """Build the guide as web pages, with warnings as errors, into build/docs/."""
+    install(session, *group("docs"), *group("test"))
+    session.run("sphinx-build", "-W", "--keep-going", "-q", "docs", "build/docs", *session.posargs)
+    session.log("the guide is in build/docs/index.html")
+
+
+@nox.session(requires=["build"])
 def lint(session: nox.Session) -> None:
     """Check style, format and types."""
     install(session, *group("lint"))

@@ -1,4 +1,4 @@
-"""The examples of the READMEs and of CONTRIBUTING run as they are printed."""
+"""The examples of the READMEs, of CONTRIBUTING and of the guide's first pages run as they are printed."""
 
 import re
 from pathlib import Path
@@ -10,6 +10,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
+    ROOT / "docs/start.md",
+    ROOT / "docs/configuration.md",
     *sorted(ROOT.glob("core/*.md")),
     *sorted(ROOT.glob("plugins/*/*.md")),
 ]
