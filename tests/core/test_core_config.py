@@ -657,7 +657,7 @@ def test_variables_of_the_table_are_understood():
     """Each plain variable that the table names is one that the environment may hold."""
     texts = {
         "bool": "true", "int": "40", "float": "1.5", "str": "abc", "sequence": "", "mapping": "", "object": "json",
-        "'merge'": "strict",
+        "'merge'": "strict", "'raise'": "anonymous",
     }  # fmt: skip
     variables = {
         row.environment: texts[row.type.split(" ")[0]] for row in option_rows() if "<" not in row.environment
@@ -671,4 +671,4 @@ def test_variables_of_the_table_are_understood():
     options = made(ManagerFactory.from_env, variables).options
 
     assert (options.name, options.lifetime, options.concurrency, options.serializer) == ("abc", 40, "strict", "json")
-    assert options.cookie.domain == "abc"
+    assert (options.on_outage, options.cookie.domain) == ("anonymous", "abc")

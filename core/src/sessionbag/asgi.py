@@ -16,13 +16,14 @@ from sessionbag.config import AsyncManagerFactory
 from sessionbag.current import DEFAULT_KEY, reset_current, set_current
 from sessionbag.eager import EagerSession
 from sessionbag.errors import SessionError, SessionGone, StoreUnavailable
+from sessionbag.headers import decoded, encoded, of_interest
+from sessionbag.outage import page_of_async
 from sessionbag.web import LATE_FAILURE, OUTAGE, ProxyWarning, factory_of, plain_answer, refuse_rival, with_session
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from sessionbag.cookies import SessionCookie
     from sessionbag.manager import AsyncManager
+    from sessionbag.web import Headers
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -64,7 +65,10 @@ class SessionMiddleware:
       had saved or destroyed by itself before keeps its cookie: when there is one, an exception is raised again after a
       plain answer with status 500 that carries it. When the client hung up first, once the headers are out, what was
       changed is saved as the application comes to its end, by an exception or not.
-    - `StoreUnavailable` before the headers are out is answered with status 503 and ``Retry-After``.
+    - `StoreUnavailable` before the headers are out, also where the application let it pass, is answered with status 503
+      and ``Retry-After``: by the application ``unavailable``, or else by a plain text. That is asked for the page with
+      the request's scope, as a ``GET`` without a body; the session reads as empty for it.
+    - With ``on_outage="anonymous"`` a request whose session cannot be loaded goes on without it instead.
     - ``Set-Cookie`` comes with ``Cache-Control: no-store``, in the place of what the application had said there, and a
       session that was used with ``Vary: Cookie``.
     - For a WebSocket the headers are those of the handshake: the session is saved and its cookie set when the
@@ -85,6 +89,7 @@ class SessionMiddleware:
         *,
         key: str = DEFAULT_KEY,
         starlette: bool = False,
+        unavailable: ASGIApp | None = None,
     ) -> None:
         """Put the session around ``app``.
 
@@ -92,6 +97,7 @@ class SessionMiddleware:
         """
         self.app: Final = app
         self.key: Final = key
+        self.unavailable: Final = unavailable
         self.factory: Final = factory_of(AsyncManagerFactory, factory)
         self._made_factory: Final = self.factory is not factory
         self._eager: Final = starlette
@@ -103,7 +109,7 @@ class SessionMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application with a session in its scope."""
         if scope["type"] == "http":
-            exchange = _Exchange(self._cookie, scope, receive, send)
+            exchange = _Exchange(self._cookie, scope, receive, send, self.unavailable)
         elif scope["type"] == "websocket":
             exchange = _Socket(self._cookie, scope, receive, send)
         else:
@@ -162,17 +168,21 @@ class _Exchange:
         "_send",
         "_status",
         "_streams",
+        "_unavailable_app",
         "forwarded",
         "requested",
         "secure",
         "sent",
     )
 
-    def __init__(self, cookie: SessionCookie, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(
+        self, cookie: SessionCookie, scope: Scope, receive: Receive, send: Send, unavailable: ASGIApp | None = None
+    ) -> None:
         self._cookie = cookie
         self._scope = scope
         self._receive = receive
         self._send = send
+        self._unavailable_app = unavailable
         self._manager: AsyncManager
         self._eager: EagerSession | None = None
         self._status = 0
@@ -181,7 +191,7 @@ class _Exchange:
         self._gone = False
         self.sent = False
         self.secure = scope.get("scheme") in {"https", "wss"}
-        cookies, self.forwarded = _of_interest(scope["headers"])
+        cookies, self.forwarded = of_interest(scope["headers"])
         self.requested = cookie.read(cookies) if cookies else None
 
     def is_sent(self) -> bool:
@@ -193,8 +203,8 @@ class _Exchange:
         self._manager = manager
         try:
             if eager:
-                await manager.start()
                 self._scope["session"] = self._eager = EagerSession(manager)
+                await manager.start()
             await app(self._scope, self.receive, self.send)
             await self._end()
         except BaseException as error:
@@ -308,7 +318,14 @@ class _Exchange:
     async def _unavailable(self, error: StoreUnavailable) -> None:
         logger.error(OUTAGE, exc_info=error)
         self._replaced = True
-        await self._answer(_UNAVAILABLE)
+        page = None
+        if self._unavailable_app is not None:
+            self._manager._state.go_without(error)  # noqa: SLF001  # the page cannot have the session either
+            page = await page_of_async(self._unavailable_app, self._scope)
+        if page is None:
+            await self._answer(_UNAVAILABLE)
+        else:
+            await self._send_whole("http.response", int(page.status), page.headers, page.body)
 
     async def _answer(self, status: int) -> None:
         """Answer in the application's place."""
@@ -316,16 +333,17 @@ class _Exchange:
 
     async def _answer_as(self, kind: str, status: int) -> None:
         headers, text = plain_answer(status)
-        start: Message = {"type": f"{kind}.start", "status": status, "headers": _encoded(headers)}
+        await self._send_whole(kind, status, headers, b"" if self._scope.get("method") == "HEAD" else text)
+
+    async def _send_whole(self, kind: str, status: int, headers: Headers, body: bytes) -> None:
+        start: Message = {"type": f"{kind}.start", "status": status, "headers": encoded(headers)}
         self.sent = True
         await self._send(self._with_session(start) if self._manager.accessed() else start)
-        body = b"" if self._scope.get("method") == "HEAD" else text
         await self._send({"type": f"{kind}.body", "body": body, "more_body": False})
 
     def _with_session(self, message: Message) -> Message:
-        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in message.get("headers", ())]
-        added = with_session(headers, self._manager, self._cookie, secure=self.secure)
-        return {**message, "headers": _encoded(added)}
+        added = with_session(decoded(message.get("headers", ())), self._manager, self._cookie, secure=self.secure)
+        return {**message, "headers": encoded(added)}
 
 
 class _Socket(_Exchange):
@@ -367,22 +385,6 @@ class _Socket(_Exchange):
         elif status == _UNAVAILABLE:
             self.sent = True
             await self._send({"type": "websocket.close", "code": _TRY_AGAIN_LATER})
-
-
-def _of_interest(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, str | None]:
-    """Return a request's cookies (over HTTP/2 they may come in several headers) and its ``X-Forwarded-Proto``."""
-    cookies, forwarded = "", None
-    for name, value in headers:
-        if name == b"cookie":
-            cookies = f"{cookies}; {value.decode('latin-1')}" if cookies else value.decode("latin-1")
-        elif name == b"x-forwarded-proto":
-            forwarded = value.decode("latin-1")
-    return cookies, forwarded
-
-
-def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
-    """Return headers as ASGI has them, with names in lower case."""
-    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
 
 
 def _holds_lock(manager: AsyncManager) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
-from sessionbag.collection import CollectionFace, check_key
+from sessionbag.collection import ABSENT, CollectionFace, check_key
 from sessionbag.current import current_session
 from sessionbag.errors import SessionError
 
@@ -90,6 +90,11 @@ class Bag(CollectionFace):
             super().remove(key)
         else:
             session.remove(self._name)  # it is not there, but a session that is not started says so
+
+    def pop(self, key: str, default: Value = ABSENT) -> Value:
+        """Delete an entry and return it, or the default; without one a key that is not there raises `KeyError`."""
+        self._manager()._check_outage()  # noqa: SLF001  # a bag is a part of its session
+        return super().pop(key) if default is ABSENT else super().pop(key, default)
 
     def init(self, data: Entries = ()) -> None:
         """Replace all entries; without any the bag is removed from the session."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import MutableMapping
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from sessionbag._types import Value
 
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from sessionbag._types import Entries
+
+ABSENT: Final = object()
+"""Stands for a default that was not given."""
 
 
 def check_key(key: object) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, Self
 
 from sessionbag._types import Value
+from sessionbag.collection import ABSENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +36,7 @@ class EagerSession(MutableMapping[str, Value]):
         self._session[key] = value
 
     def __delitem__(self, key: str) -> None:
+        self._check_outage()
         if key not in self:
             raise KeyError(key)
         del self._session[key]
@@ -61,9 +63,15 @@ class EagerSession(MutableMapping[str, Value]):
 
     def clear(self) -> None:
         """Delete all values; without new ones this ends the session."""
+        self._check_outage()
         if self._session.exists():
             self._session.clear()
             self._cleared = True
+
+    def pop(self, key: str, default: Value = ABSENT) -> Value:
+        """Delete a value and return it, or the default; without one a key that is not there raises `KeyError`."""
+        self._check_outage()
+        return super().pop(key) if default is ABSENT else super().pop(key, default)
 
     def copy(self) -> dict[str, Value]:
         """Return the entries in a dict of their own."""
@@ -73,6 +81,9 @@ class EagerSession(MutableMapping[str, Value]):
         """Say whether the session was cleared, and is stored and still empty."""
         return self._cleared and self._session.exists() and not self and not self._session.info().is_new
 
+    def _check_outage(self) -> None:
+        self._session._state.check_outage()  # noqa: SLF001  # a removal from an empty session would pass in silence
+
     def _data(self) -> Mapping[str, Any]:
-        """Return the data; a session that was destroyed or is switched off has none."""
+        """Return the data; a session that was destroyed, is switched off or in an outage has none."""
         return self._session if self._session.exists() else {}

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Protocol, Self, TypeVar
 
 from sessionbag.errors import ConfigurationError
+from sessionbag.manager.interface import SessionStatus
 
 if TYPE_CHECKING:
     import logging
@@ -46,7 +47,8 @@ def with_session(headers: Headers, session: SessionFace, cookie: SessionCookie, 
     headers = _vary_by_cookie(headers)
     change = session.cookie_change()
     if change is None:
-        return headers
+        # What was made without the session, because the store is out, is not what the visitor is to see afterwards.
+        return _not_stored(headers) if session.status() is SessionStatus.SESSION_DISABLED else headers
     value = cookie.expire(secure=secure) if change.session_id is None else cookie.set(change.session_id, secure=secure)
     return [*_not_stored(headers), ("Set-Cookie", value)]
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from sessionbag.config import ManagerFactory
 from sessionbag.current import DEFAULT_KEY, set_current
 from sessionbag.errors import SessionGone, StoreUnavailable
+from sessionbag.outage import page_of
 from sessionbag.web import (
     LATE_FAILURE,
     OUTAGE,
@@ -55,7 +56,10 @@ class SessionMiddleware:
     - A response with a status of 5xx, or an exception, leaves the store as it was. What the application had saved or
       destroyed by itself before keeps its cookie: when there is one, an exception is raised again after a plain answer
       with status 500 that carries it.
-    - `StoreUnavailable` before the headers are out is answered with status 503 and ``Retry-After``.
+    - `StoreUnavailable` before the headers are out, also where the application let it pass, is answered with status 503
+      and ``Retry-After``: by the application ``unavailable``, or else by a plain text. That is asked for the page with
+      the request's environ, as a ``GET`` without a body; the session reads as empty for it.
+    - With ``on_outage="anonymous"`` a request whose session cannot be loaded goes on without it instead.
     - ``Set-Cookie`` comes with ``Cache-Control: no-store``, in the place of what the application had said there, and a
       session that was used with ``Vary: Cookie``.
     """
@@ -66,6 +70,7 @@ class SessionMiddleware:
         factory: ManagerFactory | str | Mapping[str, object],
         *,
         key: str = DEFAULT_KEY,
+        unavailable: WSGIApplication | None = None,
     ) -> None:
         """Put the session around ``app``.
 
@@ -73,6 +78,7 @@ class SessionMiddleware:
         """
         self.app: Final = app
         self.key: Final = key
+        self.unavailable: Final = unavailable
         self.factory: Final = factory_of(ManagerFactory, factory)
         self._made_factory: Final = self.factory is not factory
         self._cookie: Final = self.factory.cookies.bind(self.factory.options.name)
@@ -88,7 +94,8 @@ class SessionMiddleware:
         head = _Head()
         manager = self.factory.new_instance(self._cookie.read(cookies) if cookies else None, headers_sent=head.is_sent)
         environ[self.key] = manager
-        return _Response(manager, head, self._cookie, environ, start_response).run(self.app, self.key)
+        response = _Response(manager, head, self._cookie, environ, start_response, self.unavailable)
+        return response.run(self.app, self.key)
 
     def close(self) -> None:
         """Close the factory if it was made here of a URL or a mapping; one that was passed in is its maker's."""
@@ -134,16 +141,34 @@ class _Response:
     Everything of the application runs in one context of its own, so that its session is the current one there.
     """
 
-    __slots__ = ("_body", "_context", "_cookie", "_environ", "_head", "_items", "_manager", "_send", "_write")
+    __slots__ = (
+        "_body",
+        "_context",
+        "_cookie",
+        "_environ",
+        "_head",
+        "_items",
+        "_manager",
+        "_send",
+        "_unavailable",
+        "_write",
+    )
 
-    def __init__(
-        self, manager: Manager, head: _Head, cookie: SessionCookie, environ: WSGIEnvironment, send: StartResponse
+    def __init__(  # noqa: PLR0913, PLR0917  # what a request has, and what is made of it
+        self,
+        manager: Manager,
+        head: _Head,
+        cookie: SessionCookie,
+        environ: WSGIEnvironment,
+        send: StartResponse,
+        unavailable: WSGIApplication | None,
     ) -> None:
         self._manager = manager
         self._head = head
         self._cookie = cookie
         self._environ = environ
         self._send = send
+        self._unavailable = unavailable
         self._write: Callable[[bytes], object]
         self._context = copy_context()
         self._body: Iterable[bytes] = ()
@@ -270,10 +295,20 @@ class _Response:
         if not self._head.sent:
             if isinstance(error, StoreUnavailable):
                 logger.error(OUTAGE, exc_info=error)
-                return self._answer(HTTPStatus.SERVICE_UNAVAILABLE)
+                return self._answer_outage(error)
             if isinstance(error, Exception) and self._manager.cookie_change() is not None:
                 return _then_raise(self._answer(HTTPStatus.INTERNAL_SERVER_ERROR), error)
         raise error
+
+    def _answer_outage(self, error: StoreUnavailable) -> Iterator[bytes]:
+        if self._unavailable is not None:
+            self._manager._state.go_without(error)  # noqa: SLF001  # the page cannot have the session either
+            page = page_of(self._unavailable, self._environ)
+            if page is not None:
+                self._head.status, self._head.headers, body = page
+                self._send_head()
+                return iter((body,))
+        return self._answer(HTTPStatus.SERVICE_UNAVAILABLE)
 
     def _answer(self, status: HTTPStatus) -> Iterator[bytes]:
         self._head.status = f"{status.value} {status.phrase}"

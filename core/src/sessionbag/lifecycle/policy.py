@@ -14,6 +14,9 @@ from sessionbag.options import OptionSet, option, whole_seconds
 Concurrency = Literal["merge", "strict", "lock", "readonly"]
 """What happens when two requests use one session at the same time."""
 
+OnOutage = Literal["raise", "anonymous"]
+"""What becomes of a request whose session cannot be loaded, because the store is out."""
+
 GRACE: Final = 60
 """Seconds for which a former id goes on working after a rotation, unless the option says otherwise."""
 
@@ -63,6 +66,9 @@ class SessionOptions(OptionSet):
     concurrency: Concurrency = option("merge", doc="what happens when two requests use one session at the same time")
     lock_wait: float = option(10, doc="seconds to wait for the lock at most", convert=_not_negative)
     lock_lease: int | timedelta = option(30, doc="seconds after which a holder loses the lock", convert=whole_seconds)
+    on_outage: OnOutage = option(
+        "raise", doc="what a request does that cannot load its session: raise, or go on anonymous, without it"
+    )
     serializer: object = option("msgpack", doc="the serializer: a name or an instance")
     cipher: object = option(None, doc="the cipher: a name or an instance; None stores plain data")
     cipher_options: Mapping[str, object] = option({}, doc="the cipher's options", secret=True)

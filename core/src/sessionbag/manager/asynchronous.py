@@ -91,9 +91,14 @@ class AsyncManager(SessionFace):
         """Load the session; see `Manager.start`."""
         chosen = self._startable(concurrency)
         if chosen is not None:
-            session = await self._new_session(chosen)
-            await self._drive(lifecycle.start(session))
-            self._state.use(session)
+            try:
+                session = await self._new_session(chosen)
+                await self._drive(lifecycle.start(session))
+            except StoreUnavailable as error:
+                if not self._state.goes_on_without(error):
+                    raise
+            else:
+                self._state.use(session)
         return self.exists()
 
     async def save(self) -> None:
@@ -123,6 +128,7 @@ class AsyncManager(SessionFace):
     async def destroy(self) -> None:
         """End the session now; see `Manager.destroy`."""
         session = await self._started()
+        self._state.check_outage()
         if session is not None:
             await self._drive(lifecycle.destroy(session))
             self._state.forget(session)
@@ -177,26 +183,33 @@ class AsyncManager(SessionFace):
 
     def _begun(self) -> Session | None:
         state = self._state
-        if state.session is None and state.options.enabled:
+        if state.session is None and self._is_missing():
             raise self._too_late() if state.headers_sent() else _not_loaded()
         return state.session
 
     async def _started(self) -> Session | None:
         state = self._state
-        if state.session is None and state.self_starting and not await self.start() and state.options.enabled:
+        if state.session is None and state.self_starting and not await self.start() and self._is_missing():
             raise self._too_late()
         return state.session
 
     async def _new_session(self, concurrency: Concurrency) -> Session:
         state = self._state
-        handler, codec = state.ready()
+        handler, codec = cast("tuple[AsyncSessionHandler, Codec]", state.ready())
+        try:
+            await self._open(handler, codec)
+        except StoreUnavailable as error:
+            state.tell_failure("open", error)
+            raise
+        return state.begin(codec, concurrency)
+
+    async def _open(self, handler: AsyncSessionHandler, codec: Codec) -> None:
+        state = self._state
         if state.opener is not None:
             await state.opener()
         elif not state.opened:
-            adapter = cast("AsyncSessionHandler", handler)
-            check_opened(adapter, await adapter.open(opening(adapter, codec), state.options.name))
+            check_opened(handler, await handler.open(opening(handler, codec), state.options.name))
             state.opened = True
-        return state.begin(codec, concurrency)
 
     async def _drive(self, flow: Flow[None]) -> None:
         self._state.engage()
@@ -210,8 +223,7 @@ class AsyncManager(SessionFace):
         try:
             return await self._ask(operation)
         except StoreUnavailable as error:
-            if self._state.hooks is not None:
-                self._state.hooks.notify("store_failed", operation=type(operation).__name__.lower(), error=error)
+            self._state.tell_failure(type(operation).__name__.lower(), error)
             raise
 
     async def _ask(self, operation: Operation) -> object:

@@ -9,7 +9,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, ClassVar, Final, Self, get_args
 
 from sessionbag.bag import Bag
-from sessionbag.collection import AttributeAccess, check_key
+from sessionbag.collection import ABSENT, AttributeAccess, check_key
 from sessionbag.errors import (
     ConfigurationError,
     HeadersAlreadySent,
@@ -47,13 +47,17 @@ class SessionFace(AttributeAccess):
     _state: ManagerState
 
     def _begun(self) -> Session | None:
-        """Return the session, starting it where the manager starts itself; None when it is not started."""
+        """Return the session, starting it where the manager starts itself.
+
+        None when it is not started, or when the request goes on without it.
+        """
         raise NotImplementedError
 
     def _for_writing(self) -> Session:
         """Return the session, or raise the reason why it cannot be changed."""
         session = self._begun()
         if session is None:
+            self._state.check_outage()
             raise SessionNotStarted(
                 "the session is not started, so nothing can be changed. Call start() first"
                 if self._state.options.enabled
@@ -129,6 +133,8 @@ class SessionFace(AttributeAccess):
 
     def get(self, key: str, default: Value = None, remove: bool = False) -> Value:
         """Return a value, or the default; with ``remove`` also delete it."""
+        if remove:
+            self._check_outage()
         try:
             value = self[key]
         except KeyError:
@@ -136,6 +142,11 @@ class SessionFace(AttributeAccess):
         if remove:
             del self[key]
         return value
+
+    def pop(self, key: str, default: Value = ABSENT) -> Value:
+        """Delete a value and return it, or the default; without one a key that is not there raises `KeyError`."""
+        self._check_outage()
+        return super().pop(key) if default is ABSENT else super().pop(key, default)
 
     def set(self, key: str, value: Value) -> None:
         """Set a value: the same as ``session[key] = value``."""
@@ -175,8 +186,12 @@ class SessionFace(AttributeAccess):
         return self._state.session is not None
 
     def status(self) -> SessionStatus:
-        """Return whether a session is in use; asking starts nothing."""
-        if not self._state.options.enabled:
+        """Return whether a session is in use; asking starts nothing.
+
+        ``SESSION_DISABLED`` when sessions are switched off, and when the request goes on without its session, because
+        the store is out (``on_outage="anonymous"``).
+        """
+        if not self._state.options.enabled or self._state.outage is not None:
             return SessionStatus.SESSION_DISABLED
         return SessionStatus.SESSION_ACTIVE if self.exists() else SessionStatus.SESSION_NONE
 
@@ -193,10 +208,11 @@ class SessionFace(AttributeAccess):
     def info(self) -> SessionInfo:
         """Return facts about the session that may be shown to its visitor.
 
-        Raises `SessionNotStarted`.
+        Raises `SessionNotStarted`, and `StoreUnavailable` when the request goes on without its session.
         """
         session = self._begun()
         if session is None:
+            self._state.check_outage()
             raise SessionNotStarted("the session is not started. Call start() first")
         created = session.created()
         left = session.absolute_left(created)
@@ -289,6 +305,8 @@ class SessionFace(AttributeAccess):
             self._check_concurrency(concurrency)
         if state.session is not None or not state.options.enabled or state.headers_sent():
             return None
+        if state.outage is not None and state.self_starting:
+            return None  # one request waits once for a store that is out
         return concurrency or state.options.concurrency
 
     def _check_concurrency(self, asked: Concurrency) -> None:
@@ -302,8 +320,14 @@ class SessionFace(AttributeAccess):
                 f'Call start(concurrency="{asked}") before anything else'
             )
 
+    def _check_outage(self) -> None:
+        """Raise `StoreUnavailable` when the request goes on without its session, where a removal would do nothing."""
+        self._begun()
+        self._state.check_outage()
+
     def _change_id(self, session: Session | None, change: Callable[[Session], None]) -> Self:
         """Change the id of a started session, where the visitor can still be told."""
+        self._state.check_outage()
         if session is None:
             return self
         if session.concurrency == "readonly":
@@ -317,6 +341,10 @@ class SessionFace(AttributeAccess):
             )
         change(session)
         return self
+
+    def _is_missing(self) -> bool:
+        """Say of a session that was not started whether it should have been."""
+        return self._state.options.enabled and self._state.outage is None
 
     @staticmethod
     def _too_late() -> HeadersAlreadySent:

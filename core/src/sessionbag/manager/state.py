@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Final
 
-from sessionbag.errors import InvalidSessionAdapter, SessionError
+from sessionbag.errors import InvalidSessionAdapter, SessionError, StoreUnavailable
 from sessionbag.factory import require
 from sessionbag.handler import AsyncSessionHandler, LockingHandler, SessionHandler
 from sessionbag.hooks import HookCaller
@@ -23,6 +25,8 @@ from sessionbag.lifecycle import (
 from sessionbag.manager.parts import make_codec
 from sessionbag.record import Codec
 from sessionbag.threads import innermost
+
+_log: Final = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
@@ -57,6 +61,9 @@ class ManagerState:
     accessed: bool = False
     busy: bool = False
     """Whether a flow runs."""
+
+    outage: StoreUnavailable | None = None
+    """Why the request goes on without its session."""
 
     di: object = None
     opener: Callable[[], Awaitable[None]] | None = None
@@ -108,6 +115,33 @@ class ManagerState:
         """Use a session that was started."""
         self.session = session
         self.accessed = True
+        self.outage = None
+
+    def goes_on_without(self, error: StoreUnavailable) -> bool:
+        """Say whether the request goes on without its session, which could not be loaded; if so, let it."""
+        if self.options.on_outage != "anonymous":
+            return False
+        _log.warning("The session's store is out, and the request goes on without its session", exc_info=error)
+        self.go_without(error)
+        return True
+
+    def go_without(self, error: StoreUnavailable) -> None:
+        """Go on without the session: it reads as empty, takes nothing, and its cookie is left alone."""
+        self.outage = error.with_traceback(None)  # its frames would live as long as the request
+        self.accessed = True
+
+    def check_outage(self) -> None:
+        """Raise `StoreUnavailable` when the request goes on without its session, which cannot be changed then."""
+        if self.outage is not None:
+            raise StoreUnavailable(
+                "the session's store is out, and this request goes on without its session, so nothing of it can be "
+                "changed. Try again when the store is back"
+            ) from self.outage
+
+    def tell_failure(self, operation: str, error: StoreUnavailable) -> None:
+        """Tell the plugins that the store did not do what it was asked."""
+        if self.hooks is not None:
+            self.hooks.notify("store_failed", operation=operation, error=error)
 
     def adapter_name(self) -> str:
         """Return the class of the adapter."""

@@ -85,15 +85,21 @@ class Manager(SessionFace):
     def start(self, concurrency: Concurrency | None = None) -> bool:
         """Load the session that the request's id names, or begin a new one; True also when it is started already.
 
-        False when sessions are switched off, or when the response headers are out. ``concurrency`` decides for this
+        False when sessions are switched off, when the response headers are out, and with ``on_outage="anonymous"`` when
+        the store is: then the request goes on without its session. ``concurrency`` decides for this
         session instead of the option of that name. Raises `SessionAlreadyStarted` when the session is in use with
         another ``concurrency``, `InvalidSessionAdapter`, `ConfigurationError`, `StoreUnavailable` and `LockTimeout`.
         """
         chosen = self._startable(concurrency)
         if chosen is not None:
-            session = self._new_session(chosen)
-            self._drive(lifecycle.start(session))
-            self._state.use(session)
+            try:
+                session = self._new_session(chosen)
+                self._drive(lifecycle.start(session))
+            except StoreUnavailable as error:
+                if not self._state.goes_on_without(error):
+                    raise
+            else:
+                self._state.use(session)
         return self.exists()
 
     def save(self) -> None:
@@ -132,6 +138,7 @@ class Manager(SessionFace):
         Raises `SessionReadOnly` and `StoreUnavailable`.
         """
         session = self._begun()
+        self._state.check_outage()
         if session is not None:
             self._drive(lifecycle.destroy(session))
             self._state.forget(session)
@@ -197,7 +204,7 @@ class Manager(SessionFace):
 
     def _begun(self) -> Session | None:
         state = self._state
-        if state.session is None and state.self_starting and not self.start() and state.options.enabled:
+        if state.session is None and state.self_starting and not self.start() and self._is_missing():
             raise self._too_late()
         return state.session
 
@@ -206,7 +213,11 @@ class Manager(SessionFace):
         handler, codec = state.ready()
         if not state.opened:
             adapter = cast("SessionHandler", handler)
-            check_opened(adapter, adapter.open(opening(adapter, codec), state.options.name))
+            try:
+                check_opened(adapter, adapter.open(opening(adapter, codec), state.options.name))
+            except StoreUnavailable as error:
+                state.tell_failure("open", error)
+                raise
             state.opened = True
         return state.begin(codec, concurrency)
 
@@ -222,8 +233,7 @@ class Manager(SessionFace):
         try:
             return self._ask(operation)
         except StoreUnavailable as error:
-            if self._state.hooks is not None:
-                self._state.hooks.notify("store_failed", operation=type(operation).__name__.lower(), error=error)
+            self._state.tell_failure(type(operation).__name__.lower(), error)
             raise
 
     def _ask(self, operation: Operation) -> object:
