@@ -227,6 +227,7 @@ def test_every_hook_is_explained():
 
     assert sorted(specs) == [
         "adapter_options",
+        "cipher_options",
         "gc_finished",
         "session_conflict",
         "session_destroyed",

@@ -1,7 +1,8 @@
-"""The hooks of sessionbag: what a plugin can hear of, and the one question that it can answer.
+"""The hooks of sessionbag: what a plugin can hear of, and the two questions that it can answer.
 
-Every hook but `adapter_options` is an observer: it is told that something happened, at the edge of a request and after
-the fact, and what it returns is ignored. An implementation names only the arguments that it wants.
+Every hook but `adapter_options` and `cipher_options` is an observer: it is told that something happened, at the edge
+of a request and after the fact, and what it returns is ignored. An implementation names only the arguments that it
+wants.
 
 ``key`` is always the SHA-256 of session name and id, also where the application switched the hashing of stored keys
 off: an observer can tell sessions apart, but cannot enter one. No hook is given a session's data.
@@ -91,6 +92,13 @@ class Hooks:
         ``adapter`` is the adapter's name and ``options`` are those that were given. The options that are returned take
         precedence over them. The first plugin that returns something decides; None leaves it to the others. An
         exception is not caught: the application does not start.
+        """
+
+    @_hookspec(firstresult=True)
+    def cipher_options(self, cipher: str, options: Mapping[str, object]) -> Mapping[str, object] | None:
+        """Supply options, such as the keys from a vault, before the cipher is made.
+
+        ``cipher`` is the cipher's name; everything else is as in `adapter_options`.
         """
 
 

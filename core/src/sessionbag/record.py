@@ -13,11 +13,12 @@ The layout, all numbers big-endian::
     31      8 n    marks of earlier writes, newest first
             1+     length and name of the serializer (ASCII)
             1+     length and name of the cipher's key (ASCII); empty: the body is not sealed
-            2+     length and name of the principal (UTF-8)
-            rest   the body
+            2+     length and name of the principal (UTF-8); in a sealed record 0
+            rest   the body; in a sealed record length and name of the principal and the body, sealed
 
-The body of a live record is the data by the serializer. The body of a moved record is the deadline (8 bytes, unix
-seconds), whether to follow (1 byte) and the target's stored key (ASCII).
+The principal is sealed with the body because it may be the name of a person. The body of a live record is the data by
+the serializer. The body of a moved record is the deadline (8 bytes, unix seconds), whether to follow (1 byte) and the
+target's stored key (ASCII).
 
 A serializer with ``bare = True`` shares its data with other software: its records are the body alone.
 """
@@ -73,6 +74,9 @@ class Live(NamedTuple):
     header: Header
     body: bytes
     """The data, encoded by the codec's own serializer and not sealed."""
+
+    outdated: bool = False
+    """Whether it was sealed with another key than the one that is written with now."""
 
     @property
     def marks(self) -> bytes:
@@ -161,37 +165,45 @@ class Codec:
             parsed = _parse(data)
         except (struct.error, IndexError, UnicodeDecodeError) as error:
             raise CorruptRecord("the record's header cannot be read") from error
-        body = self._unseal(key, parsed.cipher_key, data, parsed.body_at)
+        header, body, outdated = parsed.header, data[parsed.body_at :], False
+        if self.cipher is not None or parsed.cipher_key:
+            principal, body = self._unseal(key, parsed, data)
+            header = header._replace(principal=principal)
+            outdated = self.cipher is not None and parsed.cipher_key != self.cipher.key_name
         if parsed.kind == _MOVED:
             return _read_move(body)
         if parsed.serializer != self.serializer.name:
             body = self._converted(parsed.serializer, body)
-        return Live(parsed.mark, parsed.header, body)
+        return Live(parsed.mark, header, body, outdated)
 
     def _assemble(self, kind: int, key: str, mark: bytes, header: Header, body: bytes) -> bytes:
         marks = header.marks[: (KEPT_MARKS - 1) * MARK_SIZE]
         principal = header.principal.encode()
-        cipher_field = b"\0" if self.cipher is None else _short(self.cipher.key_name)
+        principal_field = _LENGTH.pack(len(principal)) + principal
         clocks = _HEAD.pack(kind, len(marks) // MARK_SIZE, header.created, header.rotated)
-        length = _LENGTH.pack(len(principal))
-        head = b"".join((clocks, marks, self._serializer_field, cipher_field, length, principal))
-        if self.cipher is not None:
-            body = self.cipher.seal(key, mark + bytes((FORMAT,)) + head, body)
-        rest = head + body
+        if self.cipher is None:
+            rest = b"".join((clocks, marks, self._serializer_field, b"\0", principal_field, body))
+        else:
+            head = b"".join((clocks, marks, self._serializer_field, _short(self.cipher.key_name), _LENGTH.pack(0)))
+            rest = head + self.cipher.seal(key, mark + bytes((FORMAT,)) + head, principal_field + body)
         return _LEAD.pack(mark, FORMAT, crc32(rest, crc32(mark + bytes((FORMAT,))))) + rest
 
-    def _unseal(self, key: str, cipher_key: str, data: bytes, body_at: int) -> bytes:
+    def _unseal(self, key: str, parsed: _Parsed, data: bytes) -> tuple[str, bytes]:
+        """Return the principal and the body of a sealed record; one that is not sealed is as good as forged."""
         if self.cipher is None:
-            if cipher_key:
-                raise RecordUnreadable(
-                    f"the record is sealed with the key {cipher_key!r} and no cipher is configured. "
-                    "Configure the cipher that wrote it"
-                )
-            return data[body_at:]
-        if not cipher_key:
+            raise RecordUnreadable(
+                f"the record is sealed with the key {parsed.cipher_key!r} and no cipher is configured. "
+                "Configure the cipher that wrote it"
+            )
+        if not parsed.cipher_key or parsed.header.principal:
             raise CorruptRecord("the record is not sealed, although a cipher is configured")
-        head = data[: _UNCHECKED.start] + data[_UNCHECKED.stop : body_at]
-        return self.cipher.open(key, head, data[body_at:])
+        head = data[: _UNCHECKED.start] + data[_UNCHECKED.stop : parsed.body_at]
+        opened = self.cipher.open(key, head, data[parsed.body_at :])
+        try:
+            principal, at = _read_principal(opened, 0)
+        except (struct.error, UnicodeDecodeError) as error:
+            raise CorruptRecord("the record's sealed part cannot be read") from error
+        return principal, opened[at:]
 
     def _converted(self, name: str, body: bytes) -> bytes:
         """Return the body in the codec's own serializer, so that bodies can be compared."""
@@ -243,13 +255,17 @@ def _parse(data: bytes) -> _Parsed:
     marks = data[_LEAD.size + _HEAD.size : at]
     serializer, at = _read_short(data, at)
     cipher_key, at = _read_short(data, at)
+    principal, at = _read_principal(data, at)
+    return _Parsed(kind, mark, Header(created, rotated, marks, principal), serializer, cipher_key, at)
+
+
+def _read_principal(data: bytes, at: int) -> tuple[str, int]:
+    """Return the principal that stands at an offset, and where it ends."""
     (length,) = _LENGTH.unpack_from(data, at)
     at += _LENGTH.size
-    principal = data[at : at + length].decode() if length else ""
-    at += length
-    if at > len(data):
+    if at + length > len(data):
         raise CorruptRecord("the record ends within its header")
-    return _Parsed(kind, mark, Header(created, rotated, marks, principal), serializer, cipher_key, at)
+    return data[at : at + length].decode(), at + length
 
 
 def _read_move(body: bytes) -> Moved:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from datetime import timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, cast
 
 from sessionbag.adapters import Noop
@@ -63,7 +64,7 @@ def resolve_for(given: Mapping[str, object], adapters: type[HandlerFactory[H]]) 
     hooks = _hooks(options, prefer)
     serializer = SerializerFactory(prefer=prefer).new_instance(options.serializer)
     options = _fit_serializer(options, given, serializer)
-    codec = Codec(serializer, _cipher(options, prefer))
+    codec = Codec(serializer, _cipher(options, prefer, hooks))
     factory = adapters(prefer=prefer)
     if not options.enabled:
         return Parts(options, codec, factory.check(Noop()), hooks, "")
@@ -138,17 +139,19 @@ def _adapter(options: FactoryOptions, factory: HandlerFactory[H], hooks: HookCal
 
 
 class _Supply:
-    """Asks the plugins for options of the adapter."""
+    """Asks the plugins for options of the adapter, or of another ``part`` that has a hook for them."""
 
-    def __init__(self, hooks: HookCaller) -> None:
+    def __init__(self, hooks: HookCaller, part: str = "adapter") -> None:
         self._hooks = hooks
+        self._part = part
 
-    def __call__(self, adapter: str, options: Mapping[str, object]) -> Mapping[str, object] | None:
-        supplied = self._hooks.first("adapter_options", adapter=adapter, options=options)
+    def __call__(self, name: str, options: Mapping[str, object]) -> Mapping[str, object] | None:
+        hook = f"{self._part}_options"
+        supplied = self._hooks.first(hook, **{self._part: name, "options": options})
         if supplied is None or isinstance(supplied, Mapping):
             return supplied
         raise ConfigurationError(
-            f"a plugin's adapter_options returned {type(supplied).__name__}. Return a mapping of options, or None"
+            f"a plugin's {hook} returned {type(supplied).__name__}. Return a mapping of options, or None"
         )
 
 
@@ -159,9 +162,14 @@ def _hooks(options: FactoryOptions, prefer: Mapping[str, str]) -> HookCaller | N
     return HookCaller(PluginFactory(prefer=prefer).new_instances(options.plugins, inner))
 
 
-def _cipher(options: FactoryOptions, prefer: Mapping[str, str]) -> Cipher | None:
-    if options.cipher is not None:
-        return CipherFactory(prefer=prefer).new_instance(options.cipher, options.cipher_options)
+def _cipher(options: FactoryOptions, prefer: Mapping[str, str], hooks: HookCaller | None) -> Cipher | None:
+    cipher = options.cipher
+    if cipher is not None:
+        given = dict(options.cipher_options)
+        if hooks is not None and isinstance(cipher, (str, type)):
+            name = cipher if isinstance(cipher, str) else cipher.__qualname__
+            given.update(_Supply(hooks, "cipher")(name, MappingProxyType(given)) or {})
+        return CipherFactory(prefer=prefer).new_instance(cipher, given)
     if options.cipher_options:
         raise ConfigurationError("cipher_options are given, but no cipher. Name the cipher, or leave its options out")
     return None

@@ -94,7 +94,11 @@ class SerializerFactory(PartFactory):
 class CipherFactory(PartFactory):
     """Makes ciphers, from the group ``sessionbag.ciphers``."""
 
-    kind = Kind("cipher", "sessionbag.ciphers")
+    kind = Kind(
+        "cipher",
+        "sessionbag.ciphers",
+        distributions=dict.fromkeys(("aesgcm", "chacha20poly1305"), "sessionbag-crypto"),
+    )
     members = ("key_name", "seal", "open")
 
     def new_instance(self, cipher: object, options: Mapping[str, object] = _NONE) -> Cipher:

@@ -87,7 +87,8 @@ def _fill(session: Session, key: str, body: bytes, target: Base) -> Flow[Base]:
         except StoreUnavailable:
             yield from _discard(key)
             raise
-        return target._replace(body=body, version=cast("bytes | None", version), marks=joined(mark, target.marks))
+        version = cast("bytes | None", version)
+        return target._replace(body=body, version=version, marks=joined(mark, target.marks), outdated=False)
     raise crowded()
 
 

@@ -90,7 +90,7 @@ def target_of(session: Session, key: str, stored: Stored) -> str | None:
 def base_of(record: Live, version: bytes | None) -> Base:
     """Return a live record as the base of further changes."""
     header = record.header
-    return Base(record.body, version, record.marks, header.created, header.rotated, header.principal)
+    return Base(record.body, version, record.marks, header.created, header.rotated, header.principal, record.outdated)
 
 
 def refused(session: Session, reason: str, key: str | None) -> Notify:

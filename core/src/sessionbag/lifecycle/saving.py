@@ -10,7 +10,7 @@ from sessionbag.lifecycle.moving import change_id
 from sessionbag.lifecycle.operations import Flow, Notify
 from sessionbag.lifecycle.starting import begin_new
 from sessionbag.lifecycle.state import Base, Change, ChangeKind, CookieChange, Phase, Session
-from sessionbag.lifecycle.writing import put
+from sessionbag.lifecycle.writing import put, reseal
 
 
 def save(session: Session) -> Flow[None]:
@@ -26,7 +26,8 @@ def save(session: Session) -> Flow[None]:
                 "A new one begins with regenerate_id()"
             )
         return
-    if not (session.touched or session.change or session.pending or _rotation_due(session)):
+    outdated = session.base is not None and session.base.outdated
+    if not (session.touched or session.change or session.pending or outdated or _rotation_due(session)):
         return
     body = session.encoded()
     if session.concurrency == "readonly":
@@ -101,6 +102,8 @@ def _write(session: Session, body: bytes) -> Flow[None]:
         yield from _replace(session, session.base, body)
     else:
         session.acknowledge()
+        if session.base is not None and session.base.outdated:
+            yield from reseal(session, session.base)
 
 
 def _create(session: Session, body: bytes) -> Flow[None]:

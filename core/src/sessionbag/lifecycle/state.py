@@ -74,6 +74,8 @@ class Base(NamedTuple):
     created: int
     rotated: int
     principal: str
+    outdated: bool = False
+    """Whether another key of the cipher sealed it than the one that is written with now."""
 
 
 class Pending(NamedTuple):

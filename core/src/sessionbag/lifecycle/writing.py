@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sessionbag.errors import SessionTooLarge, StoreUnavailable
+from sessionbag.errors import SessionConflict, SessionGone, SessionTooLarge, StoreUnavailable
 from sessionbag.handler import MARK_SIZE
 from sessionbag.lifecycle.operations import Destroy, Flow, Write
 from sessionbag.lifecycle.state import Base, Pending, Session
@@ -33,7 +33,27 @@ def put(session: Session, key: str, body: bytes, target: Base, ttl: int) -> Flow
         raise
     session.pending.clear()
     session.acknowledge()
-    return target._replace(body=body, version=version, marks=joined(mark, target.marks))
+    return target._replace(body=body, version=version, marks=joined(mark, target.marks), outdated=False)
+
+
+def reseal(session: Session, base: Base) -> Flow[None]:
+    """Write a session that was not changed once more, because a former key of the cipher sealed its record.
+
+    Nobody asked for it, so it is tried once and fails nobody: who wrote or ended the session meanwhile is right, and
+    where the store failed the next request tries again.
+    """
+    mark, ttl = session.sources.new_mark(), session.ttl(base.created)
+    if ttl <= 0:
+        return
+    header = Header(base.created, base.rotated, base.marks, base.principal)
+    data = session.codec.live(session.key, mark, header, base.body)
+    try:
+        version: bytes | None = yield Write(session.key, data, ttl, base.version)
+    except (SessionConflict, SessionGone, SessionTooLarge, StoreUnavailable):
+        # It may have happened all the same: the next save reads first.
+        session.base = base._replace(version=None, outdated=False)
+    else:
+        session.base = base._replace(version=version, marks=joined(mark, base.marks), outdated=False)
 
 
 def twice(operation: Write | Destroy) -> Flow[object]:
