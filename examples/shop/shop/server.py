@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 from contextlib import contextmanager
@@ -47,6 +48,8 @@ class Server:
         self.address: Final = Address(*listening.getsockname()[:2])
         self._sockets: dict[int, socket.socket] = {}
         app = SessionMiddleware(shop, factory)
+        # On a busy machine a request waits for its thread now and then, of which nobody needs to hear.
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         # One socket makes one server: no MultiSocketServer.
         self._server = cast(
             "BaseWSGIServer",
