@@ -306,7 +306,7 @@ def test_secrets_are_not_shown(site, tmp_path):
         (("chek", "memory://"), "invalid choice: 'chek'"),
         (("check",), "no URL is given"),
         (("check", "memory"), "this is no URL of an adapter"),
-        (("check", "redis://host"), "pip install sessionbag-redis"),
+        (("check", "nosql://host"), "no adapter is named 'nosql'"),
         (("check", "memory://?prefx=1"), "Did you mean 'prefix'?"),
         (("check", "memory://host"), "has a host"),
         (("gc", "memory://", "--budget", "soon"), "invalid float value: 'soon'"),

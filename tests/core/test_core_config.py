@@ -401,8 +401,10 @@ def test_options_of_a_cipher_need_a_cipher():
     assert "but no cipher" in refused(ConfigurationError, adapter="memory", cipher_options={"key": "k"})
 
 
-def test_unknown_scheme_hides_the_password():
-    """Requirement 12: the URL is shown without what may be secret."""
+def test_unknown_scheme_hides_the_password(monkeypatch):
+    """Requirement 12: the URL is shown without what may be secret, here that of an adapter that is not installed."""
+    monkeypatch.setattr("sessionbag.factory.discovery._read", list)
+    monkeypatch.setattr("sessionbag.factory.discovery._cache._state", None)
     message = refused(AdapterNotFound, "redis://ann:hunter2@host/0?token=hunter2", source=ManagerFactory.from_url)
 
     assert message.startswith("the URL redis://***@host/0?token=***: no adapter is named 'redis'")

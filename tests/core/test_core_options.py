@@ -25,6 +25,7 @@ from sessionbag.options import (
     split_url,
     whole_seconds,
 )
+from sessionbag.urls import hosts_of
 
 
 def even(number):
@@ -452,3 +453,13 @@ def test_types_that_are_not_there_at_run_time_are_told_to_the_author():
 def test_types_are_described_in_words(declared, words):
     """As they stand in error messages and tables."""
     assert describe(declared) == words
+
+
+def test_several_hosts_are_told_apart():
+    """``hosts_of`` reads what stands between commas, with and without ports."""
+    parts = split_url("sample://ann:pw@one:1,[::1]:2,three/0")
+
+    assert hosts_of(parts) == [("one", 1), ("::1", 2), ("three", None)]
+    assert hosts_of(split_url("sample:///path")) == []
+    assert "malformed" in refusal(split_url, "sample://one:1,two:x")
+    assert "hunter2" not in refusal(split_url, "sample://ann:1,hunter2/x@host:1/0")

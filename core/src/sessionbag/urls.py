@@ -18,23 +18,36 @@ _ESCAPES: Final = "Write the characters / ? # @ : and % of a password or an opti
 def split_url(url: str) -> SplitResult:
     """Split a URL, or raise `ConfigurationError` without showing what may be a password in it.
 
+    Several hosts may stand where one does, with commas between them; `hosts_of` tells them apart.
     An ``@`` after the question mark or the hash is refused, although RFC 3986 allows it: mostly it ends a password
     with such a character in it, and then every other part of the URL is another one than was meant.
     """
     try:
         parts = urlsplit(url)
-        _ = parts.port
+        _ = hosts_of(parts)
     except ValueError:
         raise ConfigurationError(
             f"the URL {redact(url)} cannot be read: its host or port is malformed. {_ESCAPES}"
         ) from None
     if "@" in parts.query or "@" in parts.fragment:
         raise ConfigurationError(f"the URL {redact(url)} has an @ after its ? or #. {_ESCAPES}")
+    if "@" in parts.path and "," in parts.netloc:
+        raise ConfigurationError(f"the URL {redact(url)} has an @ after its hosts. {_ESCAPES}")
     if not parts.scheme:
         raise ConfigurationError(
             f"the URL {redact(url)} has no scheme. Begin it with the adapter's name, as in stream:///var/lib/sessions"
         )
     return parts
+
+
+def hosts_of(parts: SplitResult) -> list[tuple[str, int | None]]:
+    """Return the hosts of a URL with their ports: ``name://one:1,two:2`` has two.
+
+    Raises `ValueError` for a port that is none.
+    """
+    given = parts.netloc.rpartition("@")[2]
+    each = [SplitResult("", host, "", "", "") for host in given.split(",")] if given else []
+    return [(host.hostname or "", host.port) for host in each]
 
 
 def query_of(parts: SplitResult) -> dict[str, str]:

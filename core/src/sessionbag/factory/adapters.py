@@ -47,6 +47,8 @@ _SYNC: Final = Kind(
         {
             "redis": "sessionbag-redis",
             "rediss": "sessionbag-redis",
+            "unix": "sessionbag-redis",
+            "redis+sentinel": "sessionbag-redis",
             "redis+cluster": "sessionbag-redis",
             "memcached": "sessionbag-memcached",
             "libmemcached": "sessionbag-memcached",

@@ -1,0 +1,125 @@
+"""`Redis`, the adapter that keeps sessions in Redis or Valkey."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+
+from sessionbag.adapters import AbstractAdapter, AdapterOptions
+
+from sessionbag_redis._connections import settings_of
+from sessionbag_redis._errors import Unanswered
+from sessionbag_redis._options import RedisOptions
+from sessionbag_redis._pool import Pool
+from sessionbag_redis._rules import Rules
+from sessionbag_redis._wiring import checked, route_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sessionbag.handler import Entry, Stored
+
+    from sessionbag_redis._steps import Address, Exchange, Flow
+
+T = TypeVar("T")
+
+
+class Redis(AbstractAdapter):
+    """Records as strings in Redis or Valkey, each with the expiry of the server.
+
+    One instance serves all threads, and goes on working in a forked child, which makes connections of its own.
+    Connections are made when they are needed, so that an application starts while its store is away.
+    """
+
+    Options: ClassVar[type[AdapterOptions]] = RedisOptions
+
+    def __init__(self, options: AdapterOptions | None = None) -> None:
+        """Take the options; nothing is connected before the first operation."""
+        super().__init__(options)
+        self._settings: Final = checked(type(self), options)
+        self._pools: dict[tuple[Address, bool], Pool] = {}
+        waits = self._settings.wait_replicas > 0
+        self._rules: Final = Rules(route_of(self._settings), self._settings.prefix, waits=waits)
+
+    @property
+    def bare(self) -> bool:
+        """Whether the serializer stores bare data, which begins with no mark; set by the factory."""
+        return self._rules.bare
+
+    @bare.setter
+    def bare(self, bare: bool) -> None:
+        self._rules.bare = bare
+
+    def version_of(self, data: bytes) -> bytes:
+        """Return the version of a record: its mark, or a digest of bare data that Redis can compute, too."""
+        return self._rules.version_of(data)
+
+    def open(self, save_path: str, session_name: str) -> bool:  # noqa: ARG002  # the options say where
+        """Do nothing: what cannot be reached is told by the operations, within their time limits."""
+        return True
+
+    def close(self) -> bool:
+        """Close all connections; one that is in use is closed when its operation ends."""
+        pools, self._pools = self._pools, {}
+        for pool in pools.values():
+            pool.close()
+        return True
+
+    def read(self, key: str, ttl: int | None = None) -> Stored | None:
+        """See `SessionHandler.read`."""
+        return self._drive(self._rules.read(key, ttl))
+
+    def write(self, key: str, data: bytes, ttl: int, *, expected: bytes | None) -> bytes | None:
+        """See `SessionHandler.write`."""
+        return self._drive(self._rules.write(key, data, ttl, expected))
+
+    def destroy(self, key: str, *, expected: bytes | None = None) -> bool:
+        """See `SessionHandler.destroy`."""
+        return self._drive(self._rules.destroy(key, expected))
+
+    def gc(self, max_lifetime: int, *, budget: float | None = None) -> int:  # noqa: ARG002  # nothing is left to do
+        """Return 0: Redis removes expired records by itself, and counts them nowhere."""
+        return 0
+
+    def acquire(self, key: str, ttl: int) -> bytes | None:
+        """See `LockingHandler.acquire`."""
+        return self._drive(self._rules.acquire(key, ttl))
+
+    def release(self, key: str, lease: bytes) -> bool:
+        """See `LockingHandler.release`."""
+        return self._drive(self._rules.release(key, lease))
+
+    def scan(self) -> Iterator[Entry]:
+        """See `ScanningHandler.scan`. Every primary is asked for its keys step by step, which holds up nobody."""
+        page = self._drive(self._rules.first_page())
+        while page is not None:
+            entries, page = self._drive(self._rules.next_page(page))
+            yield from entries
+
+    def remaining(self, key: str) -> int | None:
+        """See `ScanningHandler.remaining`."""
+        return self._drive(self._rules.remaining(key))
+
+    def _drive(self, flow: Flow[T]) -> T:
+        """Run a flow to its end, performing each step."""
+        try:
+            step = next(flow)
+            while True:
+                try:
+                    reply = self._perform(step)  # type: ignore[arg-type]
+                except Unanswered as error:
+                    step = flow.throw(error)
+                else:
+                    step = flow.send(reply)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        except Unanswered as error:
+            raise error.translated() from error.error
+
+    def _perform(self, step: Exchange) -> Any:  # noqa: ANN401  # whatever the server says
+        try:
+            pool = self._pools[step.address, step.sentinel]
+        except KeyError:
+            settings = settings_of(self._settings, step.address, sentinel=step.sentinel)
+            pool = self._pools.setdefault((step.address, step.sentinel), Pool(settings, self._settings.pool_timeout))
+        return pool.perform(step)

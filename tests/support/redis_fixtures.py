@@ -1,0 +1,32 @@
+"""Fixtures with real Redis servers; a folder's conftest imports those that it needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from redis_servers import QUIET, Cluster, RedisServer, SentinelSet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """Return one server without a password, for tests that give their keys a prefix."""
+    with RedisServer(tmp_path_factory.mktemp("redis") / "one", *QUIET) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def sentinel_set(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SentinelSet]:
+    """Return a primary with two replicas in sync and three sentinels; who kills one of them calls `settle`."""
+    with SentinelSet(tmp_path_factory.mktemp("sentinel")) as servers:
+        yield servers
+
+
+@pytest.fixture(scope="session")
+def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Return a cluster of three shards; who kills one of its servers calls `settle`."""
+    with Cluster(tmp_path_factory.mktemp("cluster")) as servers:
+        yield servers
