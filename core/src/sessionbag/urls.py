@@ -23,7 +23,8 @@ def split_url(url: str) -> SplitResult:
     """
     try:
         parts = urlsplit(url)
-        _ = parts.port
+        if "," not in parts.netloc:  # several hosts are read by the adapter that takes them
+            _ = parts.port
     except ValueError:
         raise ConfigurationError(
             f"the URL {redact(url)} cannot be read: its host or port is malformed. {_ESCAPES}"
