@@ -50,6 +50,7 @@ MAC_CHROME = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 PROGRAMS = (
     Program(("redis-server",), apt="redis-server", elsewhere="`brew install redis` on macOS"),
     Program(("memcached",), apt="memcached", elsewhere="`brew install memcached` on macOS"),
+    Program(("faketime",), apt="faketime", elsewhere="`brew install libfaketime` on macOS"),
     Program(
         ("chromium", "chromium-browser", "google-chrome", MAC_CHROME),
         apt="chromium",

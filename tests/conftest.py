@@ -5,6 +5,8 @@ import signal
 
 from hypothesis import HealthCheck, settings
 
+pytest_plugins = ["memcached_servers"]
+
 # Timing says nothing on a busy machine, so no generated example has a deadline.
 settings.register_profile(
     "short", max_examples=50, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]

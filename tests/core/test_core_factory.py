@@ -155,18 +155,25 @@ def test_adapter_of_ours_that_is_not_installed_names_the_command(name, mend, mon
     assert caught.value.name == name
 
 
+def test_misspelt_adapter_of_ours_gets_the_nearest_name(monkeypatch):
+    """The nearest match is offered also among what could be installed."""
+    monkeypatch.setattr("sessionbag.factory.discovery._read", list)
+    monkeypatch.setattr("sessionbag.factory.discovery._cache._state", None)
+
+    with pytest.raises(
+        AdapterNotFound, match=r"'memcachd'.*Did you mean 'memcached'\? .*pip install sessionbag-memcached"
+    ):
+        AdapterFactory().new_instance("memcachd")
+
+
 def test_misspelt_adapter_gets_the_nearest_name(site):
-    """The nearest match is offered, among what is installed and what could be."""
+    """The nearest match is offered, among what is installed."""
     site.install("acme-store", modules={"acme": ACME}, adapters={"acme-store": "acme:Acme"})
 
     with pytest.raises(AdapterNotFound, match=r"no adapter is named 'acmestore' .*Did you mean 'acme-store'\?$"):
         AdapterFactory().new_instance("acmestore")
     with pytest.raises(
-        AdapterNotFound, match=r"'memcachd'.*Did you mean 'memcached'\? .*pip install sessionbag-memcached"
-    ):
-        AdapterFactory().new_instance("memcachd")
-    with pytest.raises(
-        AdapterNotFound, match=r"\(installed: .*acme-store, memory, noop.*Install the distribution that"
+        AdapterNotFound, match=r"\(installed: .*acme-store, .*memory, noop.*Install the distribution that"
     ):
         AdapterFactory().new_instance("qqq")
 

@@ -71,9 +71,9 @@ def visit(application, path="/", cookie=""):
 
 
 @pytest.mark.parametrize(("page", "code"), printed())
-def test_an_example_runs_as_it_is_printed(page, code):
-    """Each block of Python can be copied into a file and run."""
-    names = run(page, code)
+def test_an_example_runs_as_it_is_printed(page, code, memcached_server):
+    """Each block of Python can be copied into a file and run, where the servers it names run."""
+    names = run(page, code.replace("127.0.0.1:11211", memcached_server.address))
 
     assert len(vars(names)) > 1
 

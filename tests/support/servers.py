@@ -64,6 +64,8 @@ class Server:
         self.command: Final = list(command)
         self.folder: Final = folder
         self._ready: Final = ready
+        self.environment: dict[str, str] | None = None
+        """What it is started with; None for that of the tests."""
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -82,7 +84,12 @@ class Server:
         self.folder.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self.command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                self.command,
+                cwd=self.folder,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
         wait_until(self._serves, f"{self.command[0]} is ready")
         return self

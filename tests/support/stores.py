@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     Options = Callable[[pytest.FixtureRequest, Path], Mapping[str, object]]
 
 ADAPTERS: Final[dict[str, Options]] = {
+    "memcached": lambda request, folder: {
+        "servers": request.getfixturevalue("memcached_server").address,
+        "prefix": f"{secrets.token_hex(8)}-",
+    },
     "memory": lambda request, folder: {},
     "stream": lambda request, folder: {"save_path": folder / "sessions"},
 }

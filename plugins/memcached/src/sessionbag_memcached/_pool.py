@@ -1,0 +1,122 @@
+"""The connections to one server: as many as there may be, and a wait for those who come when all are busy."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from pymemcache.exceptions import MemcacheError  # type: ignore[import-untyped]  # it has types and does not say so
+from sessionbag.errors import StoreUnavailable
+
+from sessionbag_memcached._connection import Connection, Garbled, Unreachable
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Mapping
+
+    from sessionbag_memcached._places import Place
+
+FAILURES: Final = (OSError, MemcacheError, Garbled, Unreachable)
+"""What an exchange fails with."""
+
+
+class Pool:
+    """Connections to one server, each used by one thread at a time, the one used last first."""
+
+    def __init__(self, place: Place, settings: Mapping[str, object], size: int, patience: float) -> None:
+        """Connect nothing yet; ``size`` is how many connections there are at most, ``patience`` is in seconds."""
+        self.place: Final = place
+        self._patience: Final = patience
+        self._all: Final = [Connection(place, settings) for _ in range(size)]
+        self._free: Final = deque(self._all)
+        self._given_back: Final = threading.Condition(threading.Lock())
+        self._waiting = 0
+        self._retired = False
+
+    def ask(self, request: bytes, answers: re.Pattern[bytes]) -> bytes:
+        """Do as `Connection.ask` does, on a connection that is free."""
+        connection = self._take()
+        try:
+            return connection.ask(request, answers)
+        finally:
+            self._give_back(connection)
+
+    def fetch(self, request: bytes, name: bytes) -> tuple[bytes, bytes] | None:
+        """Do as `Connection.fetch` does, on a connection that is free."""
+        connection = self._take()
+        try:
+            return connection.fetch(request, name)
+        finally:
+            self._give_back(connection)
+
+    def retire(self) -> None:
+        """Close the connections, those in use when they are given back."""
+        self._retired = True
+        self._close_free()
+
+    def abandon(self) -> None:
+        """Close the files of all connections at once: in a forked child they belong to the parent."""
+        for connection in self._all:
+            connection.close()
+
+    def _take(self) -> Connection:
+        try:
+            return self._free.pop()
+        except IndexError:
+            return self._wait()
+
+    def _wait(self) -> Connection:
+        give_up = time.monotonic() + self._patience
+        with self._given_back:
+            self._waiting += 1
+            try:
+                while True:
+                    if self._free:
+                        try:
+                            return self._free.pop()
+                        except IndexError:  # somebody who did not have to wait was quicker
+                            pass
+                    left = give_up - time.monotonic()
+                    if left <= 0:
+                        raise StoreUnavailable(
+                            f"all {len(self._all)} connections to the memcached server {self.place.label} were busy "
+                            f"for {self._patience:g} s. Raise pool_size, or look why the server is slow"
+                        )
+                    self._given_back.wait(left)
+            finally:
+                self._waiting -= 1
+
+    def _give_back(self, connection: Connection) -> None:
+        self._free.append(connection)
+        if self._waiting:
+            with self._given_back:
+                self._given_back.notify()
+        if self._retired:
+            self._close_free()
+
+    def _close_free(self) -> None:
+        closed = []
+        while True:
+            try:
+                connection = self._free.pop()
+            except IndexError:
+                break
+            connection.close()
+            closed.append(connection)
+        self._free.extend(closed)
+
+
+def unavailable(label: str, error: Exception) -> StoreUnavailable:
+    """Return the session error for a server that could not be asked, or did not answer properly."""
+    cause = error.__cause__ if isinstance(error, Unreachable) else error
+    if isinstance(error, Garbled):
+        text = f"does not work as one: {error}. See that it is memcached 1.6 or later, and what its log says"
+    elif isinstance(error, Unreachable):
+        text = f"cannot be reached: {cause}. See that it runs, and that host, port and TLS are right"
+    elif isinstance(error, TimeoutError):
+        text = "did not answer in time. See why it is slow, or raise the option timeout"
+    else:
+        text = f"hung up: {cause}. See whether it was restarted"
+    return StoreUnavailable(f"the memcached server {label} {text}")
