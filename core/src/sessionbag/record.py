@@ -252,7 +252,7 @@ class Parsed(NamedTuple):
 def parse(data: bytes) -> Parsed:
     """Read a record's header.
 
-    Raises `CorruptRecord` for bytes that are no record, as bare data is none, and `RecordUnreadable` for a newer format.
+    Raises `CorruptRecord` for bytes that are no record (bare data is none), `RecordUnreadable` for a newer format.
     """
     try:
         return _parse(data)

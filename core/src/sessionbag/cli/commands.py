@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 
 from sessionbag.cli import adapters, check, configuration, gc
 from sessionbag.errors import ConfigurationError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sessionbag.cli.output import Output
 
-_Parsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+_Parsers: TypeAlias = "argparse._SubParsersAction[Any]"  # noqa: SLF001  # what add_subparsers returns has no other name
 
 _OF_THE_CLI: Final = dict.fromkeys(("completion", "copy", "destroy", "show", "stats"), "sessionbag-cli")
 _KIND: Final = Kind(
@@ -78,10 +78,10 @@ def declare_commands(parsers: _Parsers, words: Sequence[str] | None) -> None:
 
 def _names(registry: Registry, wanted: str | None) -> list[str]:
     """Return the name that is wanted, or all names where none of them is; a name of the core is nobody else's."""
-    if wanted in _OWN:
+    if wanted is not None and wanted in _OWN:
         return [wanted]
     installed = sorted({one.name for one in registry.available()} - set(_OWN))
-    if wanted in installed:
+    if wanted is not None and wanted in installed:
         return [wanted]
     if wanted in _OF_THE_CLI:
         raise ConfigurationError(
