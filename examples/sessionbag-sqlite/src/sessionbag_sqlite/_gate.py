@@ -1,8 +1,8 @@
 """What keeps SQLite out of a fork's way.
 
 A connection must not be carried into a forked process, not even to be closed there: SQLite counts the locks of a
-process in its memory, and the child would take those of its parent for its own. So before a fork everybody's statement is
-waited for and every connection is closed; parent and child open new ones when they need them.
+process in its memory, and the child would take those of its parent for its own. So before a fork everybody's statement
+is waited for and every connection is closed; parent and child open new ones when they need them.
 """
 
 from __future__ import annotations
