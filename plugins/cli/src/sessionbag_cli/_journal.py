@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS stores (source TEXT, target TEXT);
+CREATE TABLE IF NOT EXISTS stores (source TEXT, target TEXT, begun INTEGER);
 CREATE TABLE IF NOT EXISTS sessions (
     key TEXT PRIMARY KEY, mark BLOB NOT NULL, until REAL NOT NULL, source_until REAL NOT NULL, ended INTEGER NOT NULL
 ) WITHOUT ROWID;
@@ -73,15 +73,23 @@ class Journal:
             raise ConfigurationError(f"{self.path} is no journal. Name another file") from error
         stores = self._file.execute("SELECT source, target FROM stores").fetchone()
         if stores is None:
-            self._file.execute("INSERT INTO stores VALUES (?, ?)", (source, target))
+            self._file.execute("INSERT INTO stores VALUES (?, ?, 0)", (source, target))
         elif stores != (source, target):
             raise ConfigurationError(
                 f"the journal {self.path} belongs to a copy from {stores[0]} to {stores[1]}. Name another file"
             )
         self.commit()
 
+    def begin(self, *, anew: bool) -> bool:
+        """Remember that a copy begins, and say whether it is the first one; ``anew`` forgets what was copied."""
+        if anew:
+            self.forget()
+        (begun,) = self._file.execute("SELECT begun FROM stores").fetchone()
+        self._file.execute("UPDATE stores SET begun = 1")
+        return not begun
+
     def is_empty(self) -> bool:
-        """Say whether nothing was copied yet."""
+        """Say whether no session is remembered."""
         return self._file.execute("SELECT 1 FROM sessions LIMIT 1").fetchone() is None
 
     def known(self, key: str) -> Known | None:
@@ -128,6 +136,5 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Keep what was remembered, and let others use the file."""
-        self._file.execute("COMMIT")
+        """Let others use the file; what was remembered since the last `commit` is not kept."""
         self._file.close()

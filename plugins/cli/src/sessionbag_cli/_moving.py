@@ -120,9 +120,9 @@ class Pass:
             while batch := list(islice(source, BATCH)):
                 waiting.append(executor.submit(settle, [_Job(key, self._journal.known(key)) for key in batch]))
                 while len(waiting) > 2 * self._workers:
-                    progress(self._take(waiting.popleft()))
+                    progress(self._take_first(waiting))
             while waiting:
-                progress(self._take(waiting.popleft()))
+                progress(self._take_first(waiting))
         finally:
             executor.shutdown(cancel_futures=True)
             for future in waiting:
@@ -130,9 +130,10 @@ class Pass:
                     self._note(future.result())
             self._journal.commit()
 
-    def _take(self, future: Future[_Batch]) -> int:
-        """Note what a batch came to; raises what kept it from being done."""
-        batch = future.result()
+    def _take_first(self, waiting: deque[Future[_Batch]]) -> int:
+        """Wait for a batch, which an interrupt leaves in its place, and note it; raises what kept it from being done."""
+        batch = waiting[0].result()
+        waiting.popleft()
         self._note(batch)
         if batch.error is not None:
             raise batch.error

@@ -78,14 +78,14 @@ def run(given: argparse.Namespace, output: Output) -> int:
 
 def _check_target(target: Store, journal: Journal, *, in_use: bool) -> None:
     """Refuse a target whose sessions nobody remembers; forget what was copied into one that was emptied since."""
-    if next(iter(target.scan()), None) is None:
-        journal.forget()
-        journal.commit()
-    elif journal.is_empty() and not in_use:
+    is_empty = next(iter(target.scan()), None) is None
+    is_first = journal.begin(anew=is_empty)
+    if is_first and not is_empty and not in_use:
         raise ConfigurationError(
             "the target holds sessions already, and there is no journal of an earlier copy. Where one was begun with "
             "another journal, name that with --journal; to copy into a store in use, say --target-in-use"
         )
+    journal.commit()
 
 
 class _Copying:
