@@ -110,13 +110,19 @@ class _Copying:
         self.report.follows = True
         try:
             while True:
-                try:
-                    self._pass()
-                except StoreUnavailable as error:
-                    sys.stderr.write(f"sessionbag: {error}. Trying again\n")
+                self._try_pass()
                 time.sleep(every)
         except KeyboardInterrupt:
             return
+
+    def _try_pass(self) -> None:
+        try:
+            done = self._pass()
+        except StoreUnavailable as error:
+            _tell(f"{error}. Trying again")
+        else:
+            if self.report.finished == 1:
+                _tell(f"{done.accounted} sessions are copied. Following until you interrupt it")
 
     def _pass(self) -> Pass:
         done = Pass(self._source, self._settling, self._journal, self._workers)
@@ -127,3 +133,9 @@ class _Copying:
             done.run(progress)
         self.report.finished += 1
         return done
+
+
+def _tell(message: str) -> None:
+    """Print what cannot wait for the report."""
+    sys.stderr.write(f"sessionbag: {message}\n")
+    sys.stderr.flush()
