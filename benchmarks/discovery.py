@@ -1,8 +1,8 @@
 """What it takes to find the adapters among many installed distributions.
 
-Run it with ``python3 dev.py benchmarks``, or with ``python benchmarks/discovery.py [--rounds N] [--json]``. Each round is
-a process of its own, in which the metadata of 300 made-up distributions stand on the import path beside those that
-are really installed. The figures are milliseconds: medians over the rounds, and the slowest.
+Run it with ``python3 dev.py benchmarks``, or with ``python benchmarks/discovery.py [--rounds N] [--json]``. Each round
+is a process of its own, in which 300 made-up distributions stand on the import path beside those that are installed.
+The figures are milliseconds: medians over the rounds, and the slowest.
 """
 
 from __future__ import annotations

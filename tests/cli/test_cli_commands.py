@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 from datetime import UTC, date, datetime
@@ -12,6 +13,7 @@ import pytest
 from sessionbag import AdapterFactory, ManagerFactory
 
 NEVER = "ab" * 32
+BASH = shutil.which("bash")
 
 SEALED = """
 class Rot:
@@ -248,7 +250,7 @@ def test_a_shell_completes_commands_and_options(program, tmp_path):
 
     def complete(*words):
         ran = subprocess.run(
-            ["bash", "-c", ask, "bash", str(script), *words],
+            [BASH, "-c", ask, "bash", str(script), *words],
             check=True,
             capture_output=True,
             text=True,

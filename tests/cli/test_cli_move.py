@@ -7,13 +7,12 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from redis_fixtures import redis_server  # noqa: F401  # a fixture
-from servers import HOST, Server, accepts, free_port, wait_until
+from servers import HOST, accepts, free_port, wait_until
 
 SHOP = Path(__file__).resolve().parents[2] / "examples" / "shop"
 sys.path.append(str(SHOP))
@@ -66,7 +65,7 @@ class Visitor:
         self.front = front
         self.number = number
         self.client = Client(None)
-        self.random = random.Random(number)
+        self.random = random.Random(number)  # noqa: S311  # no secret
         self.ended = []
         self.begin()
 

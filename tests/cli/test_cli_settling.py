@@ -199,7 +199,7 @@ def test_a_rotation_in_the_source_goes_on_in_the_target(move):
 
 
 def test_bare_data_is_compared_by_its_bytes(clock):
-    """Data of other software carries no marks: what was copied and is untouched is replaced, what was changed is not."""
+    """Data of other software has no marks: what was copied is replaced while untouched, what was changed is not."""
     source, target = Memory(clock=clock), Memory(clock=clock)
     settling = Settling(source, target, clock)
     version = source.write("k", b"user|s:3:bob;", LIFETIME, expected=None)
@@ -269,7 +269,7 @@ MORE = 3 if os.environ.get("SESSIONBAG_SOAK") else 2
 @pytest.mark.soak
 @pytest.mark.parametrize("first", sorted(EVENTS))
 def test_in_every_order_of_events_nothing_is_overwritten_and_nothing_revived(first):
-    """All orders of some events between two copies: what was written in the target and what ended on either side keeps its right."""
+    """All orders of some events between two copies: what was written there, and what ended here or there, stands."""
     for rest in itertools.product(sorted(EVENTS), repeat=MORE):
         move = Move(MovableClock())
         ended = None

@@ -16,7 +16,7 @@ PAGES = [
     *sorted(ROOT.glob("core/*.md")),
     *sorted(ROOT.glob("plugins/*/*.md")),
 ]
-TESTED_BY_THEMSELVES = {"recipes.md", "write-an-adapter.md"}
+TESTED_BY_THEMSELVES = {"recipes.md", "write-a-plugin.md", "write-an-adapter.md"}
 """Pages of the guide that need a framework or a folder of their own, and have test files of their own."""
 
 GUIDE = [

@@ -131,7 +131,7 @@ class Pass:
             self._journal.commit()
 
     def _take_first(self, waiting: deque[Future[_Batch]]) -> int:
-        """Wait for a batch, which an interrupt leaves in its place, and note it; raises what kept it from being done."""
+        """Wait for a batch, which an interrupt leaves in its place, and note it; raises what kept it from an end."""
         batch = waiting[0].result()
         waiting.popleft()
         self._note(batch)
