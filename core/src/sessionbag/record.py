@@ -42,6 +42,7 @@ KEPT_MARKS: Final = 8
 
 _LIVE: Final = 1
 _MOVED: Final = 2
+_KIND_NAMES: Final = {_LIVE: "live", _MOVED: "moved"}
 _LEAD: Final = struct.Struct(">8sBI")
 _HEAD: Final = struct.Struct(">BBQQ")
 _UNCHECKED: Final = slice(MARK_SIZE + 1, _LEAD.size)
@@ -239,9 +240,9 @@ class Parsed(NamedTuple):
     """Where the body begins."""
 
     @property
-    def is_moved(self) -> bool:
-        """Whether the body is that of a moved record, which `read_move` reads unless it is sealed."""
-        return self.kind == _MOVED
+    def kind_name(self) -> str:
+        """What the record holds: ``live`` for a session, ``moved`` for what `read_move` reads unless it is sealed."""
+        return _KIND_NAMES[self.kind]
 
     @property
     def marks(self) -> bytes:

@@ -18,7 +18,7 @@ class Described(NamedTuple):
     """A record, as it can be told without the application's configuration."""
 
     kind: str
-    """``live``, ``moved``; ``bare or damaged`` for bytes without a header; ``newer format``."""
+    """``live``, ``moved`` and so on; ``bare or damaged`` for bytes without a header; ``newer format``."""
     size: int
     created: datetime | None = None
     rotated: datetime | None = None
@@ -42,7 +42,7 @@ def describe(data: bytes) -> Described:
     except CorruptRecord:
         return Described("bare or damaged", len(data))
     told = Described(
-        "moved" if parsed.is_moved else "live",
+        parsed.kind_name,
         len(data),
         _time(parsed.header.created),
         _time(parsed.header.rotated),
@@ -51,7 +51,7 @@ def describe(data: bytes) -> Described:
         parsed.serializer,
         parsed.cipher_key or None,
     )
-    if parsed.is_moved and not parsed.cipher_key:
+    if parsed.kind_name == "moved" and not parsed.cipher_key:
         move = read_move(data[parsed.body_at :])
         told = told._replace(target=move.target, follow_until=_time(move.deadline) if move.follow else None)
     return told
@@ -63,8 +63,8 @@ def data_of(data: bytes) -> object:
     Raises `ConfigurationError` with the reason why they cannot be shown.
     """
     parsed = _parsed(data)
-    if parsed.is_moved:
-        raise ConfigurationError("a moved record has no data. Look at the one that it leads to")
+    if parsed.kind_name != "live":
+        raise ConfigurationError(f"this is a {parsed.kind_name} record, which has no data of a session")
     if parsed.cipher_key:
         raise ConfigurationError(
             f"the data is sealed with the key {parsed.cipher_key!r}. Only the application that has it can read it"

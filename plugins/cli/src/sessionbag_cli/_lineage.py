@@ -16,8 +16,8 @@ class Seen(NamedTuple):
     marks: tuple[bytes, ...]
     """The marks of its last writes, newest first. What carries none goes by a digest of its bytes."""
 
-    moved: bool = False
-    """Whether it says that the session has another id now."""
+    live: bool = True
+    """Whether it holds a session; others tell that one ended or has another id."""
 
     target: str | None = None
     """The key of the record that it moved to, unless that is sealed."""
@@ -36,11 +36,12 @@ def look_at(data: bytes) -> Seen:
     """Look at the bytes of a record."""
     try:
         parsed = parse(data)
-        target = read_move(data[parsed.body_at :]).target if parsed.is_moved and not parsed.cipher_key else None
+        is_open = parsed.kind_name == "moved" and not parsed.cipher_key
+        target = read_move(data[parsed.body_at :]).target if is_open else None
     except RecordUnreadable:
         return Seen((data[:MARK_SIZE],))  # the mark stands at its place in every format
     except CorruptRecord:
         return Seen((hashlib.sha256(data).digest()[:MARK_SIZE],))
     marks = parsed.marks
     each = tuple(marks[at : at + MARK_SIZE] for at in range(0, len(marks), MARK_SIZE))
-    return Seen(each, parsed.is_moved, target)
+    return Seen(each, parsed.kind_name == "live", target)

@@ -132,7 +132,7 @@ class Settling:
         if stored is None or left is None:
             return self._without_source(key, known)
         source = look_at(stored.data)
-        if source.moved and put_off_moves:
+        if not source.live and put_off_moves:
             return Settled(Outcome.MOVED, known, source.target)
         until = self._clock() + left
         if known is not None and known.ended:
@@ -189,7 +189,7 @@ class Settling:
         if known is None or known.ended or self._clock() >= known.source_until - MARGIN:
             return Settled(Outcome.GONE, None)
         there = self._target.read(key)
-        if there is None or look_at(there.data).moved:
+        if there is None or not look_at(there.data).live:
             return Settled(Outcome.GONE, None)
         self._target.destroy(key, expected=there.version)
         return Settled(Outcome.DESTROYED, None)
@@ -206,4 +206,4 @@ class _Record(NamedTuple):
 def _takes_over(source: Seen, target: Seen, known: Known | None) -> bool:
     """Say whether the source's record is to replace the target's, which is another one."""
     untouched = known is not None and target.mark == known.mark
-    return untouched or source.descends_from(target) or (source.moved and not target.moved)
+    return untouched or source.descends_from(target) or (target.live and not source.live)
