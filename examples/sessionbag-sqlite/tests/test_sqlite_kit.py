@@ -13,4 +13,4 @@ class TestSqlite(AdapterSuite):
 
     @pytest.fixture
     def adapter_options(self, tmp_path):
-        return {"file": tmp_path / "sessions.sqlite"}
+        return {"file": tmp_path / "sessions.sqlite", "timeout": 30.0}  # the kit writes a lot, on a busy machine too
