@@ -15,6 +15,8 @@ nox.options.sessions = ["tests"]
 
 DIST = Path("dist")
 DISTRIBUTIONS = [Path("core"), *sorted(path.parent for path in Path().glob("plugins/*/pyproject.toml"))]
+OUTSIDERS = sorted(path.parent for path in Path().glob("examples/*/pyproject.toml"))
+"""What somebody else would publish: built and tested like ours, and kept apart in dist/outsiders."""
 WORKSPACE = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(nox.project.load_toml("core/pyproject.toml"))
 DEFAULT_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -28,7 +30,7 @@ def install(session: nox.Session, *arguments: str) -> None:
     One call installs all wheels, because no index has them. A second one replaces the wheels of a former run, which
     have the same versions.
     """
-    wheels = [str(wheel) for wheel in sorted(DIST.glob("*.whl"))]
+    wheels = [str(wheel) for wheel in sorted(DIST.rglob("*.whl"))]
     session.install(*wheels, *arguments)
     session.install("--force-reinstall", "--no-deps", *wheels)
 
@@ -43,9 +45,10 @@ def build(session: nox.Session) -> None:
     """Build an sdist and a wheel of each distribution into dist/, and check them."""
     session.install(*group("build"))
     shutil.rmtree(DIST, ignore_errors=True)
-    for distribution in DISTRIBUTIONS:
-        session.run("python", "-m", "build", "--no-isolation", f"--outdir={DIST}", str(distribution), silent=True)
-    session.run("twine", "check", "--strict", *map(str, sorted(DIST.iterdir())), silent=True)
+    for folder, distributions in ((DIST, DISTRIBUTIONS), (DIST / "outsiders", OUTSIDERS)):
+        for distribution in distributions:
+            session.run("python", "-m", "build", "--no-isolation", f"--outdir={folder}", str(distribution), silent=True)
+    session.run("twine", "check", "--strict", *map(str, sorted(DIST.rglob("*-*"))), silent=True)
 
 
 @nox.session(requires=["build"])
@@ -90,9 +93,9 @@ def soak(session: nox.Session) -> None:
 
 @nox.session(requires=["build"])
 def benchmarks(session: nox.Session) -> None:
-    """Measure sessions on files beside Python's own means, and through ASGI beside starsessions; ``-- --rounds N``."""
+    """Measure sessions on files, through ASGI, and the discovery of what is installed; ``-- --rounds N``."""
     install(session, "starlette", "starsessions")
-    for program in ("stream", "asgi"):
+    for program in ("stream", "asgi", "discovery"):
         session.run("python", f"benchmarks/{program}.py", *session.posargs)
 
 
@@ -110,7 +113,7 @@ def lint(session: nox.Session) -> None:
     install(session, *group("lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
-    sources = [str(distribution / "src") for distribution in DISTRIBUTIONS]
+    sources = [str(distribution / "src") for distribution in (*DISTRIBUTIONS, *OUTSIDERS)]
     programs = ("examples/shop", "examples/async_shop", "tests/async/async_public_face.py", "dev.py", "noxfile.py")
     session.run("mypy", *sources, *programs)
     session.run("pyright", "--pythonpath", f"{session.bin}/python", "tests/async/async_public_face.py")

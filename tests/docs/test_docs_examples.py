@@ -15,8 +15,9 @@ PAGES = [
     ROOT / "CONTRIBUTING.md",
     *sorted(ROOT.glob("core/*.md")),
     *sorted(ROOT.glob("plugins/*/*.md")),
+    *sorted(ROOT.glob("examples/*/README.md")),
 ]
-TESTED_BY_THEMSELVES = {"recipes.md", "write-an-adapter.md"}
+TESTED_BY_THEMSELVES = {"recipes.md", "write-a-plugin.md", "write-an-adapter.md"}
 """Pages of the guide that need a framework or a folder of their own, and have test files of their own."""
 
 GUIDE = [

@@ -42,6 +42,7 @@ KEPT_MARKS: Final = 8
 
 _LIVE: Final = 1
 _MOVED: Final = 2
+_KIND_NAMES: Final = {_LIVE: "live", _MOVED: "moved"}
 _LEAD: Final = struct.Struct(">8sBI")
 _HEAD: Final = struct.Struct(">BBQQ")
 _UNCHECKED: Final = slice(MARK_SIZE + 1, _LEAD.size)
@@ -161,17 +162,14 @@ class Codec:
         """
         if self.bare:
             return Live(b"", Header(0, 0), data)
-        try:
-            parsed = _parse(data)
-        except (struct.error, IndexError, UnicodeDecodeError) as error:
-            raise CorruptRecord("the record's header cannot be read") from error
+        parsed = parse(data)
         header, body, outdated = parsed.header, data[parsed.body_at :], False
         if self.cipher is not None or parsed.cipher_key:
             principal, body = self._unseal(key, parsed, data)
             header = header._replace(principal=principal)
             outdated = self.cipher is not None and parsed.cipher_key != self.cipher.key_name
         if parsed.kind == _MOVED:
-            return _read_move(body)
+            return read_move(body)
         if parsed.serializer != self.serializer.name:
             body = self._converted(parsed.serializer, body)
         return Live(parsed.mark, header, body, outdated)
@@ -188,7 +186,7 @@ class Codec:
             rest = head + self.cipher.seal(key, mark + bytes((FORMAT,)) + head, principal_field + body)
         return _LEAD.pack(mark, FORMAT, crc32(rest, crc32(mark + bytes((FORMAT,))))) + rest
 
-    def _unseal(self, key: str, parsed: _Parsed, data: bytes) -> tuple[str, bytes]:
+    def _unseal(self, key: str, parsed: Parsed, data: bytes) -> tuple[str, bytes]:
         """Return the principal and the body of a sealed record; one that is not sealed is as good as forged."""
         if self.cipher is None:
             raise RecordUnreadable(
@@ -229,18 +227,41 @@ def cipher_key_of(header: bytes) -> str:
     return _read_short(header, at)[0]
 
 
-class _Parsed(NamedTuple):
-    """A record's header, and where its body begins."""
+class Parsed(NamedTuple):
+    """What a record says to whoever has neither its serializer nor its cipher."""
 
     kind: int
     mark: bytes
     header: Header
     serializer: str
     cipher_key: str
+    """The name of the key that sealed the body, or ``""``."""
     body_at: int
+    """Where the body begins."""
+
+    @property
+    def kind_name(self) -> str:
+        """What the record holds: ``live`` for a session, ``moved`` for what `read_move` reads unless it is sealed."""
+        return _KIND_NAMES[self.kind]
+
+    @property
+    def marks(self) -> bytes:
+        """The marks of the writes that this record holds, newest first."""
+        return self.mark + self.header.marks
 
 
-def _parse(data: bytes) -> _Parsed:
+def parse(data: bytes) -> Parsed:
+    """Read a record's header.
+
+    Raises `CorruptRecord` for bytes that are no record (bare data is none), `RecordUnreadable` for a newer format.
+    """
+    try:
+        return _parse(data)
+    except (struct.error, IndexError, UnicodeDecodeError) as error:
+        raise CorruptRecord("the record's header cannot be read") from error
+
+
+def _parse(data: bytes) -> Parsed:
     mark, version, checksum = _LEAD.unpack_from(data)
     if checksum != crc32(data[_UNCHECKED.stop :], crc32(data[: _UNCHECKED.start])):
         raise CorruptRecord("the record's checksum is wrong")
@@ -256,7 +277,7 @@ def _parse(data: bytes) -> _Parsed:
     serializer, at = _read_short(data, at)
     cipher_key, at = _read_short(data, at)
     principal, at = _read_principal(data, at)
-    return _Parsed(kind, mark, Header(created, rotated, marks, principal), serializer, cipher_key, at)
+    return Parsed(kind, mark, Header(created, rotated, marks, principal), serializer, cipher_key, at)
 
 
 def _read_principal(data: bytes, at: int) -> tuple[str, int]:
@@ -268,7 +289,11 @@ def _read_principal(data: bytes, at: int) -> tuple[str, int]:
     return data[at : at + length].decode(), at + length
 
 
-def _read_move(body: bytes) -> Moved:
+def read_move(body: bytes) -> Moved:
+    """Read the body of a moved record.
+
+    Raises `CorruptRecord`.
+    """
     try:
         deadline, follow = _MOVE.unpack_from(body)
         return Moved(check_key(body[_MOVE.size :].decode("ascii")), deadline, bool(follow))

@@ -1,4 +1,8 @@
-"""The command ``sessionbag``: what is installed, does a store work, collect its garbage, explain a configuration."""
+"""The command ``sessionbag``: what is installed, does a store work, collect its garbage, explain a configuration.
+
+Other distributions add sub-commands through the entry-point group ``sessionbag.commands``; what they may use of this
+package is what ``__all__`` names.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +12,18 @@ import sys
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from sessionbag._version import __version__
-from sessionbag.cli import adapters, check, configuration, gc
-from sessionbag.cli.output import Output
+from sessionbag.cli.commands import Command, declare_commands
+from sessionbag.cli.output import Output, declare_url
+from sessionbag.cli.store import open_store, opened
 from sessionbag.errors import ConfigurationError
 from sessionbag.urls import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+__all__ = ["Command", "Output", "declare_url", "main", "make_parser", "open_store", "opened"]
+
+DESCRIPTION: Final = "Look after the sessions that sessionbag keeps on the server, and after the stores they are in."
 BAD_INPUT: Final = 2
 FAILED: Final = 1
 INTERRUPTED: Final = 130
@@ -43,9 +51,10 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
-    given = _parser().parse_args(arguments)
-    command: Callable[[argparse.Namespace, Output], int] = given.command
+    words = sys.argv[1:] if arguments is None else list(arguments)
     try:
+        given = make_parser(words).parse_args(words)
+        command: Callable[[argparse.Namespace, Output], int] = given.command
         status = command(given, Output(as_json=given.json))
         sys.stdout.flush()
     except KeyboardInterrupt:
@@ -66,22 +75,18 @@ def _told(message: str, status: int) -> int:
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
-    plain = argparse.RawDescriptionHelpFormatter
-    parser = _Parser("sessionbag", description=__doc__, epilog=_EXAMPLES, formatter_class=plain, allow_abbrev=False)
+def make_parser(words: Sequence[str] | None = None) -> argparse.ArgumentParser:
+    """Return the parser of the command line; with the words that it is going to parse, it may know only their command.
+
+    Raises `ConfigurationError` for a command that is not installed.
+    """
+    parser = _Parser(
+        "sessionbag",
+        description=DESCRIPTION,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     parser.add_argument("--version", action="version", version=f"sessionbag {__version__}")
-    commands = parser.add_subparsers(metavar="command", required=True)
-    for module in (adapters, check, gc, configuration):
-        name = module.NAME
-        sub = commands.add_parser(
-            name,
-            help=module.HELP,
-            description=module.__doc__,
-            epilog=module.EXAMPLES,
-            formatter_class=plain,
-            allow_abbrev=False,
-        )
-        sub.add_argument("--json", action="store_true", help="print JSON, for programs")
-        module.declare(sub)
-        sub.set_defaults(command=module.run)
+    declare_commands(parser.add_subparsers(metavar="command", required=True), words)
     return parser

@@ -42,7 +42,8 @@ class Output:
 
 def declare_url(parser: argparse.ArgumentParser) -> None:
     """Declare the argument ``URL``, which the environment may hold instead: arguments show in lists of processes."""
-    parser.add_argument("url", metavar="URL", nargs="?", help=f"the adapter's URL (default: ${URL_VARIABLE})")
+    text = f"the adapter's URL, or env:NAME for the one in that variable (default: ${URL_VARIABLE})"
+    parser.add_argument("url", metavar="URL", nargs="?", help=text)
 
 
 def shown(value: object) -> object:

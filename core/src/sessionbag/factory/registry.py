@@ -44,6 +44,8 @@ class Kind(NamedTuple):
     ambiguous: type[ConfigurationError] = ConfigurationError
     distributions: Mapping[str, str] = {}
     """Names that we know although they may not be installed, and the distributions that provide them."""
+    takes_preference: bool = True
+    """Whether whoever asks can say which distribution wins a name that two claim."""
 
     def error(self, kind: type[ConfigurationError], name: str, message: str) -> ConfigurationError:
         """Make an error; an `AdapterError` carries the name besides."""
@@ -154,10 +156,12 @@ class Registry:
         raise self.kind.error(self.kind.not_found, name, message)
 
     def _ambiguous(self, name: str, claims: list[Offer]) -> str:
-        return (
+        message = (
             f"the {self.kind.word} {name!r} is provided by {' and by '.join(offer.origin for offer in claims)}. "
-            f'Uninstall one, or choose: prefer={{"{name}": "{claims[-1].distribution}"}}'
+            "Uninstall one"
         )
+        choice = f', or choose: prefer={{"{name}": "{claims[-1].distribution}"}}'
+        return message + choice if self.kind.takes_preference else message
 
     def _not_found(self, name: str) -> str:
         installed = sorted({*self._services, *(offer.name for offer in self._discovered())})
