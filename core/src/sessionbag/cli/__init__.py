@@ -1,4 +1,4 @@
-"""The command ``sessionbag``: what is installed, does a store work, collect its garbage, explain a configuration."""
+"""The command ``sessionbag``: what is installed, does a store work, collect its garbage, whose sessions are there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from sessionbag._version import __version__
-from sessionbag.cli import adapters, check, configuration, gc
+from sessionbag.cli import adapters, check, configuration, gc, revoke, sessions
 from sessionbag.cli.output import Output
 from sessionbag.errors import ConfigurationError
 from sessionbag.urls import redact
@@ -27,6 +27,8 @@ examples:
   SESSIONBAG_URL=redis://:password@host/0 sessionbag check
   sessionbag gc --budget 60 stream:///var/lib/shop/sessions
   sessionbag config pyproject.toml
+  sessionbag sessions stream:///var/lib/shop/sessions user-7
+  sessionbag revoke stream:///var/lib/shop/sessions user-7
 
 exit status: 0 all is well, 1 something is not, 2 the input is wrong, 130 interrupted
 """
@@ -71,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser("sessionbag", description=__doc__, epilog=_EXAMPLES, formatter_class=plain, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"sessionbag {__version__}")
     commands = parser.add_subparsers(metavar="command", required=True)
-    for module in (adapters, check, gc, configuration):
+    for module in (adapters, check, gc, configuration, sessions, revoke):
         name = module.NAME
         sub = commands.add_parser(
             name,

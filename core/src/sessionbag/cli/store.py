@@ -23,7 +23,7 @@ def opened(given: argparse.Namespace) -> Iterator[SessionHandler]:
 
     Raises `ConfigurationError` and `StoreUnavailable`.
     """
-    handler = AdapterFactory().new_instance(_url(given))
+    handler = AdapterFactory().new_instance(url_of(given))
     path = getattr(getattr(handler, "options", None), "save_path", None)
     if not handler.open("" if path is None else str(path), "session"):
         raise StoreUnavailable("the adapter could not be opened")
@@ -33,7 +33,11 @@ def opened(given: argparse.Namespace) -> Iterator[SessionHandler]:
         handler.close()
 
 
-def _url(given: argparse.Namespace) -> str:
+def url_of(given: argparse.Namespace) -> str:
+    """Return the URL that was given, or that the environment holds.
+
+    Raises `ConfigurationError`.
+    """
     url: str = given.url or os.environ.get(URL_VARIABLE, "")
     if not url:
         raise ConfigurationError(f"no URL is given. Write one, as in stream:///var/lib/sessions, or set {URL_VARIABLE}")
