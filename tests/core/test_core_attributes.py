@@ -42,6 +42,7 @@ RESERVED = (
     "set_id",
     "set_name",
     "set_options",
+    "set_principal",
     "setdefault",
     "start",
     "status",

@@ -248,7 +248,7 @@ def test_disabled_sessions_open_no_adapter(monkeypatch):
 def test_unknown_option_is_refused_with_the_nearest():
     """What a later version may know is unknown now, and said so."""
     assert "no option 'lifetim'. Did you mean 'lifetime'?" in refused(ConfigurationError, adapter="memory", lifetim=5)
-    assert "no option 'principal_index'" in refused(ConfigurationError, adapter="memory", principal_index=True)
+    assert "no option 'principal_indx'" in refused(ConfigurationError, adapter="memory", principal_indx=True)
     assert "no option 'prefx'" in refused(ConfigurationError, adapter="memory", options={"prefx": "x"})
     assert "no option 'secur'" in refused(ConfigurationError, adapter="memory", cookie={"secur": True})
 
@@ -369,6 +369,7 @@ def test_bare_serializer_has_no_absolute_lifetime():
         ({"absolute_lifetime": 5000}, "absolute_lifetime"),
         ({"rotate_every": 600}, "rotate_every"),
         ({"cipher": SimpleNamespace(key_name="k", seal=None, open=None)}, "cipher"),
+        ({"principal_index": True}, "principal_index"),
         ({"absolute_lifetime": 5000, "rotate_every": 600}, "absolute_lifetime, rotate_every"),
     ],
 )
@@ -388,6 +389,13 @@ def test_lock_needs_an_adapter_that_locks():
     """The capability is looked for when the configuration is loaded, not at the first request."""
     assert made(ManagerFactory, adapter="memory", concurrency="lock").options.concurrency == "lock"
     assert "needs an adapter that is a LockingHandler" in refused(CapabilityMissing, adapter="noop", concurrency="lock")
+
+
+def test_lists_of_sessions_need_a_store_that_keeps_them():
+    """A list that the store may drop would hide sessions from who ends them all."""
+    assert made(ManagerFactory, adapter="memory", principal_index=True).options.principal_index is True
+    message = refused(CapabilityMissing, adapter="noop", principal_index=True)
+    assert message.startswith("principal_index=True needs a store that keeps what it was given, and that of Noop may")
 
 
 def test_cookie_that_contradicts_the_name_is_refused():

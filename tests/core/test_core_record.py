@@ -21,7 +21,7 @@ from sessionbag import (
     StoreUnavailable,
     hookimpl,
 )
-from sessionbag.record import Codec, Header, Live, Moved, cipher_key_of
+from sessionbag.record import Codec, Header, Index, Live, Moved, Revoked, cipher_key_of
 
 KEY = "0" * 64
 OTHER = "f" * 64
@@ -79,9 +79,10 @@ def codec_for(*, sealed=False):
 
 
 def record_of(kind, *, sealed=False):
-    """Return the bytes of a live or a moved record."""
+    """Return the bytes of a record of that kind."""
     codec = codec_for(sealed=sealed)
-    return codec.live(KEY, MARK, HEADER, BODY) if kind == "live" else codec.moved(KEY, MARK, HEADER, MOVE)
+    content = {"live": (BODY,), "moved": (MOVE,), "revoked": (), "index": (BODY,)}[kind]
+    return getattr(codec, kind)(KEY, MARK, HEADER, *content)
 
 
 def checked(mark, version, rest):
@@ -189,6 +190,14 @@ def test_layout_of_a_moved_record_is_the_documented_one():
     assert record_of("moved") == checked(MARK, 1, rest)
 
 
+def test_layouts_of_a_revoked_record_and_an_index_are_the_documented_ones():
+    """The one has no body; that of the other is a mapping by the serializer."""
+    head = b"earlier1earlier2" + b"\x07msgpack" + b"\x00" + b"\x00\x03bob"
+
+    assert record_of("revoked") == checked(MARK, 1, struct.pack(">BBQQ", 3, 2, 1_000_000, 1_000_500) + head)
+    assert record_of("index") == checked(MARK, 1, struct.pack(">BBQQ", 4, 2, 1_000_000, 1_000_500) + head + BODY)
+
+
 @pytest.mark.parametrize("sealed", [False, True])
 def test_record_comes_back_as_it_was_written(sealed):
     """Header, mark and body; a move with its target, deadline and whether to follow."""
@@ -196,6 +205,25 @@ def test_record_comes_back_as_it_was_written(sealed):
 
     assert codec.open(KEY, record_of("live", sealed=sealed)) == Live(MARK, HEADER, BODY)
     assert codec.open(KEY, record_of("moved", sealed=sealed)) == MOVE
+    assert codec.open(KEY, record_of("revoked", sealed=sealed)) == Revoked()
+    assert codec.open(KEY, record_of("index", sealed=sealed)) == Index(BODY)
+
+
+def test_a_glance_reads_the_header_alone_of_a_live_record():
+    """Whatever serializer wrote it; of other kinds everything is read."""
+    codec = codec_for()
+    foreign = record_of("live").replace(b"\x07msgpack", b"\x07foreign")
+
+    assert codec.glance(KEY, record_of("live")) == HEADER
+    assert codec.glance(KEY, rechecked(foreign)) == HEADER
+    assert codec_for(sealed=True).glance(KEY, record_of("live", sealed=True)) == HEADER
+    assert codec.glance(KEY, record_of("moved")) == MOVE
+    assert codec.glance(KEY, record_of("revoked")) == Revoked()
+    assert codec.glance(KEY, record_of("index")) == Index(BODY)
+    with pytest.raises(CorruptRecord):
+        codec.glance(KEY, record_of("live")[:-1])
+    with pytest.raises(RecordUnreadable):
+        codec.glance(KEY, record_of("live", sealed=True))
 
 
 def test_record_keeps_the_marks_of_its_last_eight_writes():
@@ -243,7 +271,7 @@ def test_bare_data_has_no_header():
 
 
 @pytest.mark.parametrize("sealed", [False, True])
-@pytest.mark.parametrize("kind", ["live", "moved"])
+@pytest.mark.parametrize("kind", ["live", "moved", "revoked", "index"])
 def test_every_flipped_bit_is_found(kind, sealed):
     """A damaged record is never taken for another one."""
     codec = codec_for(sealed=sealed)
@@ -253,7 +281,7 @@ def test_every_flipped_bit_is_found(kind, sealed):
 
 
 @pytest.mark.parametrize("sealed", [False, True])
-@pytest.mark.parametrize("kind", ["live", "moved"])
+@pytest.mark.parametrize("kind", ["live", "moved", "revoked", "index"])
 def test_record_that_is_cut_off_is_corrupt(kind, sealed):
     """At any length."""
     codec = codec_for(sealed=sealed)
@@ -263,7 +291,7 @@ def test_record_that_is_cut_off_is_corrupt(kind, sealed):
             codec.open(KEY, data[:length])
 
 
-@pytest.mark.parametrize("kind", ["live", "moved"])
+@pytest.mark.parametrize("kind", ["live", "moved", "revoked", "index"])
 def test_forged_checksum_does_not_help_against_a_cipher(kind):
     """Whatever bit of a sealed record is changed, the header's included; a newer format or key is an outage."""
     codec = codec_for(sealed=True)
@@ -281,26 +309,26 @@ def outcome(data):
     try:
         codec = codec_for()
         record = codec.open(KEY, data)
-        return type(record) if isinstance(record, Moved) else type(codec.loads(record.body))
+        return type(codec.loads(record.body)) if isinstance(record, (Live, Index)) else type(record)
     except (CorruptRecord, RecordUnreadable) as error:
         return type(error)
 
 
-@pytest.mark.parametrize("kind", ["live", "moved"])
+@pytest.mark.parametrize("kind", ["live", "moved", "revoked", "index"])
 def test_nonsense_with_the_right_checksum_never_crashes(kind):
     """At any length, with any bit flipped."""
     data = record_of(kind)
     outcomes = {outcome(rechecked(damaged)) for damaged in flipped(data)}
     outcomes |= {outcome(rechecked(data[:length])) for length in range(13, len(data))}
 
-    assert outcomes <= {dict, Moved, CorruptRecord, RecordUnreadable}
+    assert outcomes <= {dict, Moved, Revoked, CorruptRecord, RecordUnreadable}
     assert {CorruptRecord, RecordUnreadable} <= outcomes
 
 
 @given(st.binary(max_size=80), st.integers(0, 1))
 def test_foreign_bytes_with_the_right_checksum_never_crash(rest, version):
     """Nothing but an error that says what it is."""
-    assert outcome(checked(MARK, version, rest)) in {dict, Moved, CorruptRecord, RecordUnreadable}
+    assert outcome(checked(MARK, version, rest)) in {dict, Moved, Revoked, CorruptRecord, RecordUnreadable}
 
 
 @given(st.binary(max_size=200))
@@ -312,7 +340,7 @@ def test_foreign_bytes_are_corrupt(data):
 @pytest.mark.parametrize(
     "rest",
     [
-        struct.pack(">BBQQ", 3, 0, 0, 0) + b"\x07msgpack\x00\x00\x00" + BODY,
+        struct.pack(">BBQQ", 5, 0, 0, 0) + b"\x07msgpack\x00\x00\x00" + BODY,
         struct.pack(">BBQQ", 1, 8, 0, 0) + 8 * MARK + b"\x07msgpack\x00\x00\x00" + BODY,
         struct.pack(">BBQQ", 1, 0, 0, 0) + b"\x07msgp\xc3ck\x00\x00\x00" + BODY,
         struct.pack(">BBQQ", 1, 0, 0, 0) + b"\x07msgpack\x00\x00\x01\xff" + BODY,

@@ -55,7 +55,7 @@ from sessionbag.handler import (
     SessionHandler,
     Stored,
 )
-from sessionbag.lifecycle import CookieChange, SessionOptions
+from sessionbag.lifecycle import CookieChange, PrincipalSession, SessionOptions
 from sessionbag.manager import Manager, ManagerInterface, SessionInfo, SessionStatus
 from sessionbag.options import OptionSet, option
 from sessionbag.record import Cipher
@@ -110,6 +110,7 @@ __all__ = [
     "NoCurrentSession",
     "Noop",
     "OptionSet",
+    "PrincipalSession",
     "RecordUnreadable",
     "ScanningHandler",
     "SerializationError",

@@ -6,7 +6,7 @@ The layout, all numbers big-endian::
     0       8      mark of this write; the handler may take it as the record's version
     8       1      format, 1 here; mark, format and checksum stand at this place in every format
     9       4      CRC-32 of all other bytes of the record
-    13      1      kind: 1 live, 2 moved
+    13      1      kind: 1 live, 2 moved, 3 revoked, 4 index
     14      1      n, how many marks of earlier writes follow (0 to 7)
     15      8      created, unix seconds
     23      8      last rotated, unix seconds
@@ -18,7 +18,8 @@ The layout, all numbers big-endian::
 
 The principal is sealed with the body because it may be the name of a person. The body of a live record is the data by
 the serializer. The body of a moved record is the deadline (8 bytes, unix seconds), whether to follow (1 byte) and the
-target's stored key (ASCII).
+target's stored key (ASCII). That of a revoked record is empty. That of an index is the list of a principal's sessions by
+the serializer.
 
 A serializer with ``bare = True`` shares its data with other software: its records are the body alone.
 """
@@ -26,7 +27,7 @@ A serializer with ``bare = True`` shares its data with other software: its recor
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias, runtime_checkable
 from zlib import crc32
 
 from sessionbag.errors import ConfigurationError, CorruptRecord, RecordUnreadable, SerializationError
@@ -42,7 +43,9 @@ KEPT_MARKS: Final = 8
 
 _LIVE: Final = 1
 _MOVED: Final = 2
-_KIND_NAMES: Final = {_LIVE: "live", _MOVED: "moved"}
+_REVOKED: Final = 3
+_INDEX: Final = 4
+_KIND_NAMES: Final = {_LIVE: "live", _MOVED: "moved", _REVOKED: "revoked", _INDEX: "index"}
 _LEAD: Final = struct.Struct(">8sBI")
 _HEAD: Final = struct.Struct(">BBQQ")
 _UNCHECKED: Final = slice(MARK_SIZE + 1, _LEAD.size)
@@ -96,6 +99,20 @@ class Moved(NamedTuple):
 
     follow: bool
     """Whether a request that comes with the former id still reaches the session before the deadline."""
+
+
+class Revoked(NamedTuple):
+    """A record that says that its session was ended from outside; as long as it stands none begins under its key."""
+
+
+class Index(NamedTuple):
+    """A record that lists the sessions of a principal; it is no session."""
+
+    body: bytes
+    """The list, encoded by the codec's own serializer and not sealed."""
+
+
+Record: TypeAlias = Live | Moved | Revoked | Index
 
 
 @runtime_checkable
@@ -154,7 +171,15 @@ class Codec:
         body = _MOVE.pack(move.deadline, move.follow) + move.target.encode("ascii")
         return self._assemble(_MOVED, key, mark, header, body)
 
-    def open(self, key: str, data: bytes) -> Live | Moved:
+    def revoked(self, key: str, mark: bytes, header: Header) -> bytes:
+        """Return the bytes of a record that keeps a session from beginning."""
+        return self._assemble(_REVOKED, key, mark, header, b"")
+
+    def index(self, key: str, mark: bytes, header: Header, body: bytes) -> bytes:
+        """Return the bytes of a record that lists sessions."""
+        return self._assemble(_INDEX, key, mark, header, body)
+
+    def open(self, key: str, data: bytes) -> Record:
         """Read a record.
 
         Raises `CorruptRecord` for bytes that are no record, and `RecordUnreadable` for a record of a newer format, of
@@ -162,17 +187,37 @@ class Codec:
         """
         if self.bare:
             return Live(b"", Header(0, 0), data)
+        parsed, header, body, outdated = self._opened(key, data)
+        if parsed.kind != _LIVE:
+            return self._other(parsed, body)
+        if parsed.serializer != self.serializer.name:
+            body = self._converted(parsed.serializer, body)
+        return Live(parsed.mark, header, body, outdated)
+
+    def glance(self, key: str, data: bytes) -> Record | Header:
+        """Read a record as `open` does, but of a live one no more than the header, whatever serializer wrote the rest.
+
+        Raises the same as `open`.
+        """
+        parsed, header, body, _ = self._opened(key, data)
+        return header if parsed.kind == _LIVE else self._other(parsed, body)
+
+    def _opened(self, key: str, data: bytes) -> tuple[Parsed, Header, bytes, bool]:
+        """Return a record's parts, its header and body unsealed, and whether another key than ours sealed them."""
         parsed = parse(data)
         header, body, outdated = parsed.header, data[parsed.body_at :], False
         if self.cipher is not None or parsed.cipher_key:
             principal, body = self._unseal(key, parsed, data)
             header = header._replace(principal=principal)
             outdated = self.cipher is not None and parsed.cipher_key != self.cipher.key_name
+        return parsed, header, body, outdated
+
+    def _other(self, parsed: Parsed, body: bytes) -> Moved | Revoked | Index:
         if parsed.kind == _MOVED:
             return read_move(body)
-        if parsed.serializer != self.serializer.name:
-            body = self._converted(parsed.serializer, body)
-        return Live(parsed.mark, header, body, outdated)
+        if parsed.kind == _REVOKED:
+            return Revoked()
+        return Index(body if parsed.serializer == self.serializer.name else self._converted(parsed.serializer, body))
 
     def _assemble(self, kind: int, key: str, mark: bytes, header: Header, body: bytes) -> bytes:
         marks = header.marks[: (KEPT_MARKS - 1) * MARK_SIZE]
@@ -241,7 +286,10 @@ class Parsed(NamedTuple):
 
     @property
     def kind_name(self) -> str:
-        """What the record holds: ``live`` for a session, ``moved`` for what `read_move` reads unless it is sealed."""
+        """What the record holds: ``live`` for a session, ``moved`` for what `read_move` reads unless it is sealed.
+
+        ``revoked`` and ``index`` belong to the sessions of a principal.
+        """
         return _KIND_NAMES[self.kind]
 
     @property
@@ -270,7 +318,7 @@ def _parse(data: bytes) -> Parsed:
             f"the record has format {version}, and this process reads up to {FORMAT}. Upgrade sessionbag"
         )
     kind, count, created, rotated = _HEAD.unpack_from(data, _LEAD.size)
-    if version != FORMAT or kind not in (_LIVE, _MOVED) or count >= KEPT_MARKS:
+    if version != FORMAT or not _LIVE <= kind <= _INDEX or count >= KEPT_MARKS:
         raise CorruptRecord("the record is of no known format or kind")
     at = _LEAD.size + _HEAD.size + count * MARK_SIZE
     marks = data[_LEAD.size + _HEAD.size : at]

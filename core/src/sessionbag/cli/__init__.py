@@ -1,4 +1,4 @@
-"""The command ``sessionbag``: what is installed, does a store work, collect its garbage, explain a configuration.
+"""The command ``sessionbag``: what is installed, does a store work, collect its garbage, whose sessions are there.
 
 Other distributions add sub-commands through the entry-point group ``sessionbag.commands``; what they may use of this
 package is what ``__all__`` names.
@@ -35,6 +35,8 @@ examples:
   SESSIONBAG_URL=redis://:password@host/0 sessionbag check
   sessionbag gc --budget 60 stream:///var/lib/shop/sessions
   sessionbag config pyproject.toml
+  sessionbag sessions stream:///var/lib/shop/sessions user-7
+  sessionbag revoke stream:///var/lib/shop/sessions user-7
 
 exit status: 0 all is well, 1 something is not, 2 the input is wrong, 130 interrupted
 """

@@ -10,7 +10,7 @@ import argparse
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 
-from sessionbag.cli import adapters, check, configuration, gc
+from sessionbag.cli import adapters, check, configuration, gc, revoke, sessions
 from sessionbag.errors import ConfigurationError
 from sessionbag.factory.registry import Kind, Registry, missing_members
 
@@ -56,7 +56,9 @@ class Command(Protocol):
         ...
 
 
-_OWN: Final = {module.NAME: cast("Command", module) for module in (adapters, check, gc, configuration)}
+_OWN: Final = {
+    module.NAME: cast("Command", module) for module in (adapters, check, gc, configuration, sessions, revoke)
+}
 
 
 def declare_commands(parsers: _Parsers, words: Sequence[str] | None) -> None:

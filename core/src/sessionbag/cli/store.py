@@ -20,10 +20,7 @@ if TYPE_CHECKING:
 
 def opened(given: argparse.Namespace) -> AbstractContextManager[SessionHandler]:
     """Open the store of the argument that `declare_url` declares, or of the environment; see `open_store`."""
-    url: str = given.url or os.environ.get(URL_VARIABLE, "")
-    if not url:
-        raise ConfigurationError(f"no URL is given. Write one, as in stream:///var/lib/sessions, or set {URL_VARIABLE}")
-    return open_store(url)
+    return open_store(url_of(given))
 
 
 @contextmanager
@@ -32,7 +29,7 @@ def open_store(url: str) -> Iterator[SessionHandler]:
 
     Raises `ConfigurationError` and `StoreUnavailable`.
     """
-    handler = AdapterFactory().new_instance(_url(url))
+    handler = AdapterFactory().new_instance(_resolved(url))
     path = getattr(getattr(handler, "options", None), "save_path", None)
     if not handler.open("" if path is None else str(path), "session"):
         raise StoreUnavailable("the adapter could not be opened")
@@ -42,7 +39,18 @@ def open_store(url: str) -> Iterator[SessionHandler]:
         handler.close()
 
 
-def _url(given: str) -> str:
+def url_of(given: argparse.Namespace) -> str:
+    """Return the URL of the argument that `declare_url` declares, or of the environment.
+
+    Raises `ConfigurationError`.
+    """
+    url: str = given.url or os.environ.get(URL_VARIABLE, "")
+    if not url:
+        raise ConfigurationError(f"no URL is given. Write one, as in stream:///var/lib/sessions, or set {URL_VARIABLE}")
+    return _resolved(url)
+
+
+def _resolved(given: str) -> str:
     scheme, _, variable = given.partition(":")
     url = os.environ.get(variable, "") if scheme == "env" else given
     if not url:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, cast
 from sessionbag.adapters import Noop
 from sessionbag.config.schema import FactoryOptions, default_of
 from sessionbag.errors import ConfigurationError, StoreUnavailable
-from sessionbag.factory import AdapterFactory, CipherFactory, PluginFactory, SerializerFactory, require
+from sessionbag.factory import AdapterFactory, CipherFactory, PluginFactory, SerializerFactory, require, require_keeping
 from sessionbag.factory.adapters import H
 from sessionbag.handler import LockingHandler
 from sessionbag.hooks import HookCaller
@@ -78,6 +78,8 @@ def _handler(adapter: _Adapter[H], options: FactoryOptions, serializer: Serializ
     inner = innermost(handler)
     if options.concurrency == "lock":
         require(inner, LockingHandler, 'concurrency="lock"')
+    if options.principal_index:
+        require_keeping(inner, "principal_index=True")
     if serializer.bare and hasattr(inner, "bare"):
         inner.bare = True
     return handler
@@ -179,7 +181,7 @@ def _fit_serializer(options: FactoryOptions, given: Mapping[str, object], serial
     """Refuse what needs a record's header when the serializer writes none; then there is no absolute lifetime."""
     if not serializer.bare:
         return options
-    wanted = [name for name in ("rotate_every", "cipher") if getattr(options, name) is not None]
+    wanted = [name for name in ("rotate_every", "principal_index", "cipher") if getattr(options, name)]
     if given.get("absolute_lifetime") is not None:
         wanted.insert(0, "absolute_lifetime")
     if wanted:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Self
+from functools import partial
+from typing import TYPE_CHECKING, Self, TypeVar
 
+from sessionbag import lifecycle
 from sessionbag.config.assembly import check_opened
 from sessionbag.config.base import Configured
 from sessionbag.errors import StoreUnavailable
 from sessionbag.factory import AsyncAdapterFactory
 from sessionbag.handler import AsyncSessionHandler
-from sessionbag.lifecycle import never
-from sessionbag.manager.asynchronous import AsyncManager
+from sessionbag.lifecycle import drive_async, never
+from sessionbag.manager.asynchronous import AsyncManager, perform, started
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
+
+    from sessionbag.lifecycle import Flow, PrincipalSession
+
+T = TypeVar("T")
 
 
 class AsyncManagerFactory(Configured[AsyncSessionHandler]):
@@ -57,8 +63,22 @@ class AsyncManagerFactory(Configured[AsyncSessionHandler]):
             hooks=hooks,
             session_id=session_id,
             headers_sent=headers_sent,
+            sources=self._sources,
             opener=self.open,
         )
+
+    async def sessions_of(self, principal: str) -> list[PrincipalSession]:
+        """List the live sessions of a principal; see `ManagerFactory.sessions_of`."""
+        return await self._drive(lifecycle.sessions_of(self._unstarted(), principal))
+
+    async def revoke(self, principal: str, keep: AsyncManager | None = None) -> int:
+        """End all sessions of a principal now; see `ManagerFactory.revoke`.
+
+        One that is cancelled has ended some of them, and those stay ended.
+        """
+        context = self._unstarted()
+        kept = frozenset[str]() if keep is None else lifecycle.keys_of(await started(keep))
+        return await self._drive(lifecycle.revoke(context, principal, kept))
 
     async def open(self) -> None:
         """Open the adapter, if it is not open yet; several tasks at once open it once.
@@ -111,6 +131,10 @@ class AsyncManagerFactory(Configured[AsyncSessionHandler]):
     ) -> None:
         """Close it."""
         await self.close()
+
+    async def _drive(self, flow: Flow[T]) -> T:
+        await self.open()
+        return await drive_async(flow, partial(perform, self.handler, self._parts.hooks))
 
     async def _open(self) -> None:
         check_opened(self._parts, await self.handler.open(self._parts.save_path, self.options.name))

@@ -9,6 +9,7 @@ from sessionbag.config.assembly import Parts, resolve_for
 from sessionbag.config.sources import read_environment, read_toml
 from sessionbag.errors import ConfigurationError, SessionError
 from sessionbag.factory.adapters import H
+from sessionbag.lifecycle import SYSTEM, Session
 from sessionbag.urls import split_url
 
 if TYPE_CHECKING:
@@ -17,10 +18,14 @@ if TYPE_CHECKING:
     from sessionbag.config.schema import FactoryOptions
     from sessionbag.cookies import CookiePolicy
     from sessionbag.factory.adapters import HandlerFactory
+    from sessionbag.lifecycle import Sources
 
 
 class Configured(Generic[H]):
     """A factory that is made from a configuration, wherever that comes from."""
+
+    _sources: Sources = SYSTEM
+    """Where the sessions have the time from; the test kit brings another clock."""
 
     def __init__(self, /, adapter: object = None, **given: object) -> None:
         """Check the configuration and make its parts."""
@@ -90,6 +95,18 @@ class Configured(Generic[H]):
 
     def _is_closed(self) -> SessionError:
         return SessionError(f"this {type(self).__name__} is closed. Make a new one")
+
+    def _unstarted(self) -> Session:
+        """Return a session for what is asked about sessions from outside of any request.
+
+        Raises `ConfigurationError` without ``principal_index=True``, and `SessionError` after ``close``.
+        """
+        if self._closed:
+            raise self._is_closed()
+        options, codec, _, hooks, _ = self._parts
+        if not options.principal_index and options.enabled:
+            raise ConfigurationError("no list of a principal's sessions is kept here. Set principal_index=True")
+        return Session(options, codec, sources=self._sources, observed=hooks is not None)
 
     def _longest_lifetime(self) -> int:
         """Return the seconds after which a record that carries no deadline of its own has expired."""

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Self
+from functools import partial
+from typing import TYPE_CHECKING, Self, TypeVar
 
+from sessionbag import lifecycle
 from sessionbag.config.assembly import check_opened
 from sessionbag.config.base import Configured
 from sessionbag.errors import StoreUnavailable
 from sessionbag.factory import AdapterFactory
 from sessionbag.handler import SessionHandler
-from sessionbag.lifecycle import never
+from sessionbag.lifecycle import drive, never
 from sessionbag.manager import Manager
+from sessionbag.manager.sync import perform, started
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
+
+    from sessionbag.lifecycle import Flow, PrincipalSession
+
+T = TypeVar("T")
 
 
 class ManagerFactory(Configured[SessionHandler]):
@@ -52,8 +59,35 @@ class ManagerFactory(Configured[SessionHandler]):
             raise self._is_closed()
         options, codec, handler, hooks, _ = self._parts
         return Manager.for_request(
-            options, codec, handler, hooks=hooks, session_id=session_id, headers_sent=headers_sent
+            options,
+            codec,
+            handler,
+            hooks=hooks,
+            session_id=session_id,
+            headers_sent=headers_sent,
+            sources=self._sources,
         )
+
+    def sessions_of(self, principal: str) -> list[PrincipalSession]:
+        """List the live sessions of a principal, the newest first; each of them is looked at.
+
+        Raises `ConfigurationError` without ``principal_index=True``, `TypeError` and `ValueError` for what
+        `Manager.set_principal` does not take, `CorruptRecord` for a list that does not decode, and `StoreUnavailable`.
+        """
+        return self._drive(lifecycle.sessions_of(self._unstarted(), principal))
+
+    def revoke(self, principal: str, keep: Manager | None = None) -> int:
+        """End all sessions of a principal now, also those that are just logging in, and return how many were live.
+
+        No request in flight brings one of them back. ``keep`` is a session that goes on, as that of the visitor who
+        asked for it; an unsaved change of its id may still be saved. Whoever logs in afterwards is let in: change the
+        password first. Raises the same as `sessions_of`, `SessionConflict` when the principal logs in faster than that
+        can be ended, and `SessionNotStarted` when ``keep`` is not started and does not start itself. After any of them
+        call it again: what it ended stays ended.
+        """
+        context = self._unstarted()
+        kept = frozenset[str]() if keep is None else lifecycle.keys_of(started(keep))
+        return self._drive(lifecycle.revoke(context, principal, kept))
 
     def gc(self, *, budget: float | None = None) -> int:
         """Remove expired records from the store and return how many were removed.
@@ -68,6 +102,9 @@ class ManagerFactory(Configured[SessionHandler]):
             raise
         self._notify("gc_finished", removed=removed, seconds=time.monotonic() - begun)
         return removed
+
+    def _drive(self, flow: Flow[T]) -> T:
+        return drive(flow, partial(perform, self.handler, self._parts.hooks))
 
     def close(self) -> None:
         """Close the adapter; a second call does nothing."""

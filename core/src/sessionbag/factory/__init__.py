@@ -1,7 +1,7 @@
 """Names to classes: adapters, serializers, ciphers and plugins, found through entry points."""
 
 from sessionbag.factory.adapters import AdapterFactory, AsyncAdapterFactory
-from sessionbag.factory.checks import check_async_handler, check_handler, require
+from sessionbag.factory.checks import check_async_handler, check_handler, require, require_keeping
 from sessionbag.factory.parts import CipherFactory, PluginFactory, SerializerFactory
 from sessionbag.factory.registry import Available
 
@@ -15,4 +15,5 @@ __all__ = [
     "check_async_handler",
     "check_handler",
     "require",
+    "require_keeping",
 ]

@@ -66,6 +66,15 @@ def require(handler: object, part: type[object], wanted: str) -> None:
         )
 
 
+def require_keeping(handler: object, wanted: str) -> None:
+    """Raise `CapabilityMissing` for a handler whose store may drop records by itself: then a list is not complete."""
+    if cast("SessionHandler", handler).evicts:
+        raise CapabilityMissing(
+            f"{wanted} needs a store that keeps what it was given, and that of {type(handler).__qualname__} may drop "
+            "records by itself. Choose another adapter, or leave the option out"
+        )
+
+
 def named(cls: type) -> str:
     """Say in a message which class is meant."""
     return f"the class {cls.__module__}.{cls.__qualname__} given as adapter"

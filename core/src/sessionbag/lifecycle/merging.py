@@ -80,6 +80,7 @@ def end(session: Session, reason: str = "gone") -> Flow[SessionGone]:
     session.modifications.clear()
     session.pending.clear()
     session.change = None
+    session.claim = None
     yield refused(session, reason, session.key)
     return SessionGone(
         "the session ended while this request was running, and what was not saved is dropped. "

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, cast
 from sessionbag.errors import SessionConflict, SessionGone, StoreUnavailable
 from sessionbag.lifecycle.merging import TRIES, crowded, end, merge_in, pause
 from sessionbag.lifecycle.operations import Destroy, Flow, Notify, Read, Write
+from sessionbag.lifecycle.principals import enrol
 from sessionbag.lifecycle.reading import MOVES, RETIRED_FOR, Found, Verdict, examine, target_of
 from sessionbag.lifecycle.state import Base, Change, ChangeKind, CookieChange, Session
 from sessionbag.lifecycle.writing import joined, split, twice
@@ -36,7 +37,9 @@ def change_id(session: Session, change: Change, former: Base, body: bytes) -> Fl
     new_key, former_key = session.key_of(session.id), session.key
     now = int(session.now())
     created = now if change.kind is ChangeKind.LOGIN else former.created
-    new = yield from _fill(session, new_key, body, former._replace(version=None, created=created, rotated=now))
+    principal = session.principal(former.principal)
+    target = former._replace(version=None, created=created, rotated=now, principal=principal)
+    new = yield from _fill(session, new_key, body, target)
     try:
         if change.kind is ChangeKind.COPY:
             yield from _check_former(session, new_key)
@@ -75,12 +78,13 @@ def _fill(session: Session, key: str, body: bytes, target: Base) -> Flow[Base]:
     mark = session.sources.new_mark()
     header = Header(target.created, target.rotated, target.marks, target.principal)
     data = session.codec.live(key, mark, header, body)
+    yield from enrol(session, key, target)
     for _ in range(TRIES):
         try:
             version = yield from twice(Write(key, data, ttl, target.version))
         except (SessionConflict, SessionGone):
             there = yield from _ours(session, key)
-            if mark not in split(there.marks) and body != there.body:
+            if mark not in split(there.marks) and (body, target.principal) != (there.body, there.principal):
                 target = target._replace(version=there.version)
                 continue
             version = there.version
@@ -132,8 +136,9 @@ def _leave(session: Session, kind: ChangeKind, new_key: str, new: Base) -> Flow[
             raise (yield from end(session))
         else:
             yield from merge_in(session, there.base, there.data, strictly=session.concurrency == "strict")
-            target = new._replace(marks=there.base.marks, principal=there.base.principal)
-            new = yield from _fill(session, new_key, session.encoded(), target)
+            body = session.encoded()
+            target = new._replace(marks=there.base.marks, principal=session.principal(there.base.principal))
+            new = yield from _fill(session, new_key, body, target)
     raise crowded()
 
 

@@ -69,6 +69,10 @@ class SessionOptions(OptionSet):
     on_outage: OnOutage = option(
         "raise", doc="what a request does that cannot load its session: raise, or go on anonymous, without it"
     )
+    principal_index: bool = option(
+        False,
+        doc="keep a list of each principal's sessions, so that all of them can be ended; not on a store that evicts",
+    )
     serializer: object = option("msgpack", doc="the serializer: a name or an instance")
     cipher: object = option(None, doc="the cipher: a name or an instance; None stores plain data")
     cipher_options: Mapping[str, object] = option({}, doc="the cipher's options", secret=True)

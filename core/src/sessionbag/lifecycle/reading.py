@@ -61,13 +61,18 @@ def look(session: Session, key: str, ttl: int | None = None) -> Flow[Found]:
 
 
 def examine(session: Session, key: str, stored: Stored | None) -> Found | Moved:
-    """Judge what was read under a key; `Moved` only where the move is to be followed."""
+    """Judge what was read under a key; `Moved` only where the move is to be followed.
+
+    What was revoked, or is no session at all, is as absent as what is not there.
+    """
     if stored is None:
         return Found(Verdict.ABSENT, key)
     try:
         record = session.codec.open(key, stored.data)
         if isinstance(record, Moved):
             return _judge_move(session, key, record)
+        if not isinstance(record, Live):
+            return Found(Verdict.ABSENT, key)
         data = session.codec.loads(record.body)
     except CorruptRecord:
         return Found(Verdict.CORRUPT, key, version=stored.version)

@@ -8,6 +8,7 @@ from sessionbag.errors import SessionConflict, SessionGone, SessionReadOnly
 from sessionbag.lifecycle.merging import TRIES, catch_up, crowded, end, pause
 from sessionbag.lifecycle.moving import change_id
 from sessionbag.lifecycle.operations import Flow, Notify
+from sessionbag.lifecycle.principals import enrol
 from sessionbag.lifecycle.starting import begin_new
 from sessionbag.lifecycle.state import Base, Change, ChangeKind, CookieChange, Phase, Session
 from sessionbag.lifecycle.writing import put, reseal
@@ -20,7 +21,7 @@ def save(session: Session) -> Flow[None]:
     change of a read-only session, `SessionConflict`, `SerializationError`, `SessionTooLarge` and `StoreUnavailable`.
     """
     if session.phase in (Phase.RETIRED, Phase.ENDED):
-        if session.data:
+        if session.data or (session.claim is not None and session.claim.principal):
             raise SessionGone(
                 "the session has ended, and what was put into it since cannot be stored. "
                 "A new one begins with regenerate_id()"
@@ -29,6 +30,7 @@ def save(session: Session) -> Flow[None]:
     outdated = session.base is not None and session.base.outdated
     if not (session.touched or session.change or session.pending or outdated or _rotation_due(session)):
         return
+    session.enrolled = None
     body = session.encoded()
     if session.concurrency == "readonly":
         if changed(session, body):
@@ -41,8 +43,11 @@ def save(session: Session) -> Flow[None]:
 
 
 def changed(session: Session, body: bytes) -> bool:
-    """Say whether the data differs from what the store is known to hold."""
-    return bool(session.data) if session.base is None else body != session.base.body
+    """Say whether there is something to write: the data, or whom it belongs to, is not as the store is known to hold it."""
+    base = session.base
+    if base is None:
+        return bool(session.data or session.principal(""))
+    return body != base.body or session.principal(base.principal) != base.principal
 
 
 def regenerate_id(session: Session, *, delete_old: bool) -> None:
@@ -96,28 +101,30 @@ def _write(session: Session, body: bytes) -> Flow[None]:
         if moved:
             return
         body = session.encoded()
-    if session.base is None and (session.data or session.pending):
-        yield from _create(session, body)
-    elif session.base is not None and (body != session.base.body or session.pending):
-        yield from _replace(session, session.base, body)
-    else:
+    if not (changed(session, body) or session.pending):
         session.acknowledge()
         if session.base is not None and session.base.outdated:
             yield from reseal(session, session.base)
+    elif session.base is None:
+        yield from _create(session, body)
+    else:
+        yield from _replace(session, session.base, body)
 
 
 def _create(session: Session, body: bytes) -> Flow[None]:
     session.key = session.key_of(session.id)
     now = int(session.now())
+    target = Base(body, None, b"", now, now, session.principal(""))
+    yield from enrol(session, session.key, target)
     try:
-        session.base = yield from put(session, session.key, body, Base(body, None, b"", now, now, ""), session.ttl(now))
+        session.base = yield from put(session, session.key, body, target, session.ttl(now))
     except SessionConflict:
         # An answer was lost: our own mark in the record tells, and nothing else can be there.
         yield from catch_up(session, strictly=False)
         body = session.encoded()
     session.phase = Phase.LIVE
     session.cookie = CookieChange(session.id)
-    if session.base is not None and body != session.base.body:
+    if session.base is not None and changed(session, body):
         yield from _replace(session, session.base, body)
     else:
         session.acknowledge()
@@ -131,14 +138,16 @@ def _replace(session: Session, base: Base, body: bytes) -> Flow[None]:
         if version is None or session.pending:
             yield from catch_up(session, strictly=session.concurrency == "strict")
             base, body = cast("Base", session.base), session.encoded()
-            if body == base.body and not session.pending:
+            if not (changed(session, body) or session.pending):
                 session.acknowledge()
                 break
         ttl = session.ttl(base.created)
         if ttl <= 0:
             raise (yield from end(session, "expired"))
+        target = base._replace(principal=session.principal(base.principal))
+        yield from enrol(session, session.key, target)
         try:
-            session.base = yield from put(session, session.key, body, base, ttl)
+            session.base = yield from put(session, session.key, body, target, ttl)
         except SessionConflict:
             version = None
         except SessionGone as gone:

@@ -22,7 +22,10 @@ from sessionbag.record import Codec
 ID_BYTES: Final = 32
 """Random bytes in a session id (OWASP ASVS 5.0, 7.2.3, asks for 16)."""
 
-_ID: Final = re.compile(r"[a-zA-Z0-9,-]{1,128}")
+INDEX_PREFIX: Final = "sessionbag-principal-"
+"""What the key of a principal's index begins with where ids are not hashed; no id begins like this, in any case."""
+
+_ID: Final = re.compile(rf"(?!(?i:{INDEX_PREFIX}))[a-zA-Z0-9,-]{{1,128}}")
 
 
 class Phase(enum.Enum):
@@ -92,6 +95,19 @@ class Pending(NamedTuple):
     lost: bool
     """Whether an answer to it was really lost, rather than refused."""
 
+    claim: Claim | None = None
+    """The claim that it carried."""
+
+
+class Claim(NamedTuple):
+    """Whom the session shall belong to from the next save on."""
+
+    principal: str
+    """``""``: nobody."""
+
+    description: str | None
+    """What the list of the principal's sessions says of this one; None: what it said before."""
+
 
 class Change(NamedTuple):
     """A change of id that takes effect at the next save."""
@@ -155,6 +171,13 @@ class Session:
 
     pending: list[Pending] = field(default_factory=list)
     change: Change | None = None
+    claim: Claim | None = None
+    carried_claim: Claim | None = None
+    """The claim that goes with the last encoding of the data."""
+
+    enrolled: tuple[str, str] | None = None
+    """Key and principal that this save entered into the principal's index."""
+
     corrupt: tuple[str, bytes] | None = None
     """Key and version of a record that did not decode."""
 
@@ -193,6 +216,15 @@ class Session:
         """Return the key under which a session with this id is stored: the one place where ids are hashed."""
         return hashed(self.options.name, session_id) if self.options.hash_ids else session_id
 
+    def index_key(self, principal: str) -> str:
+        """Return the key of the index of a principal's sessions, which no id leads to: an id has no NUL in it."""
+        key = hashed(self.options.name, f"\0{principal}")
+        return key if self.options.hash_ids else INDEX_PREFIX + key
+
+    def principal(self, stored: str) -> str:
+        """Return whom the session is to be stored for, where the store has it for ``stored``."""
+        return stored if self.carried_claim is None else self.carried_claim.principal
+
     def shown(self, key: str) -> str:
         """Return a stored key as hooks and logs may see it: hashed also where the store's keys are not."""
         return key if self.options.hash_ids else hashed(self.options.name, key)
@@ -203,12 +235,16 @@ class Session:
         Raises `SerializationError`.
         """
         self.carried = len(self.modifications)
+        self.carried_claim = self.claim
         return self.codec.dumps(self.data)
 
     def acknowledge(self) -> None:
-        """Forget the modifications that are stored with the last encoding; one that was made since stays."""
+        """Forget the modifications and the claim that are stored with the last encoding; what was made since stays."""
         del self.modifications[: self.carried]
         self.carried = 0
+        if self.claim is self.carried_claim:
+            self.claim = None
+        self.carried_claim = None
 
 
 def hashed(name: str, session_id: str) -> str:

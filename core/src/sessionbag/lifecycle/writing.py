@@ -20,7 +20,7 @@ def put(session: Session, key: str, body: bytes, target: Base, ttl: int) -> Flow
     mark = session.sources.new_mark()
     header = Header(target.created, target.rotated, target.marks, target.principal)
     operation = Write(key, session.codec.live(key, mark, header, body), ttl, target.version)
-    pending = Pending(mark, body, session.carried, target.version, lost=False)
+    pending = Pending(mark, body, session.carried, target.version, False, session.carried_claim)  # noqa: FBT003
     session.pending.append(pending)
     try:
         try:
@@ -75,6 +75,8 @@ def settle(session: Session, there: Base) -> None:
     for pending in happened:
         session.base = (session.base or there)._replace(body=pending.body)
         del session.modifications[: pending.modifications]
+        if session.claim is pending.claim:
+            session.claim = None
     still = [pending for pending in session.pending if pending.lost and pending.expected == there.version]
     session.pending[:] = [] if happened else still
 

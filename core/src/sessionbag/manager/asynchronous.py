@@ -25,7 +25,7 @@ from sessionbag.lifecycle import (
 )
 from sessionbag.manager.face import SessionFace
 from sessionbag.manager.parts import check_opened, checked_adapter, opening
-from sessionbag.manager.state import ManagerState
+from sessionbag.manager.state import ManagerState, tell_failure
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -199,7 +199,7 @@ class AsyncManager(SessionFace):
         try:
             await self._open(handler, codec)
         except StoreUnavailable as error:
-            state.tell_failure("open", error)
+            tell_failure(state.hooks, "open", error)
             raise
         return state.begin(codec, concurrency)
 
@@ -212,40 +212,51 @@ class AsyncManager(SessionFace):
             state.opened = True
 
     async def _drive(self, flow: Flow[None]) -> None:
-        self._state.engage()
-        try:
-            await drive_async(flow, self._perform)
-        finally:
-            self._state.busy = False
-
-    async def _perform(self, operation: Operation) -> object:
-        """Perform one operation of a flow on the adapter."""
-        try:
-            return await self._ask(operation)
-        except StoreUnavailable as error:
-            self._state.tell_failure(type(operation).__name__.lower(), error)
-            raise
-
-    async def _ask(self, operation: Operation) -> object:
+        state = self._state
+        state.engage()
         # A session starts with a handler only, and takes locks only where `ManagerState.begin` found that it can.
-        handler = cast("AsyncSessionHandler", self._state.handler)
-        match operation:
-            case Read(key, ttl):
-                return await handler.read(key, ttl)
-            case Write(key, data, ttl, expected):
-                return await _finished(handler.write(key, data, ttl, expected=expected))
-            case Destroy(key, expected):
-                return await _finished(handler.destroy(key, expected=expected))
-            case Acquire(key, ttl):
-                return await _acquire(cast("AsyncLockingHandler", handler), key, ttl)
-            case Release(key, lease):
-                return await _finished(cast("AsyncLockingHandler", handler).release(key, lease))
-            case Sleep(seconds):
-                await asyncio.sleep(seconds)
-            case Notify(hook, arguments):
-                if self._state.hooks is not None:
-                    self._state.hooks.notify(hook, **arguments)
-        return None
+        handler = cast("AsyncSessionHandler", state.handler)
+        try:
+            await drive_async(flow, partial(perform, handler, state.hooks))
+        finally:
+            state.busy = False
+
+
+async def started(manager: AsyncManager) -> Session:
+    """Return a manager's session, which starts now where the manager starts itself; see the sync one."""
+    session = await manager._started()  # noqa: SLF001  # for factories; an application has no use for it
+    if session is None:
+        raise SessionNotStarted("the session is not started. Call `await session.start()` first")
+    return session
+
+
+async def perform(handler: AsyncSessionHandler, hooks: HookCaller | None, operation: Operation) -> object:
+    """Perform one operation of a flow on a handler."""
+    try:
+        return await _ask(handler, hooks, operation)
+    except StoreUnavailable as error:
+        tell_failure(hooks, type(operation).__name__.lower(), error)
+        raise
+
+
+async def _ask(handler: AsyncSessionHandler, hooks: HookCaller | None, operation: Operation) -> object:
+    match operation:
+        case Read(key, ttl):
+            return await handler.read(key, ttl)
+        case Write(key, data, ttl, expected):
+            return await _finished(handler.write(key, data, ttl, expected=expected))
+        case Destroy(key, expected):
+            return await _finished(handler.destroy(key, expected=expected))
+        case Acquire(key, ttl):
+            return await _acquire(cast("AsyncLockingHandler", handler), key, ttl)
+        case Release(key, lease):
+            return await _finished(cast("AsyncLockingHandler", handler).release(key, lease))
+        case Sleep(seconds):
+            await asyncio.sleep(seconds)
+        case Notify(hook, arguments):
+            if hooks is not None:
+                hooks.notify(hook, **arguments)
+    return None
 
 
 def _not_loaded() -> SessionNotStarted:

@@ -18,7 +18,7 @@ from sessionbag.errors import (
     SessionNotStarted,
     SessionReadOnly,
 )
-from sessionbag.lifecycle import Concurrency, Phase, SessionOptions, check_name, is_id, modify
+from sessionbag.lifecycle import Concurrency, Phase, SessionOptions, check_name, claim, is_id, modify
 from sessionbag.manager.interface import SessionInfo, SessionStatus
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sessionbag.lifecycle import CookieChange, Session
     from sessionbag.manager.state import ManagerState
 
-_FIXED: Final = frozenset({"name", "serializer", "cipher", "cipher_options", "hash_ids", "enabled"})
+_FIXED: Final = frozenset({"name", "principal_index", "serializer", "cipher", "cipher_options", "hash_ids", "enabled"})
 """Options that decide where and how a started session is stored."""
 
 _UNCHANGEABLE: Final = frozenset({str, int, float, bool, bytes, type(None)})
@@ -179,6 +179,22 @@ class SessionFace(AttributeAccess):
         """Return the part of this session that has a name of its own."""
         return Bag(name, self, insensitive=insensitive)
 
+    # Whom it belongs to
+
+    def set_principal(self, principal: str | None, *, description: str | None = None) -> Self:
+        """Say whom the session belongs to, as at a login: then their sessions can be listed and ended all at once.
+
+        Takes effect when the session is saved. ``principal`` is a name that stays the same, such as the user's number
+        as a text; None: nobody any more. ``description`` is what the list shows of this session, such as the browser;
+        it is stored when the session enters the list, at the login. Both have 255 characters at most. Raises
+        `TypeError` and `ValueError` for other ones, `ConfigurationError` without ``principal_index=True``, and
+        otherwise as setting a value.
+        """
+        if not self._state.options.principal_index and self._state.options.enabled:
+            raise ConfigurationError("this application keeps no list of sessions. Set principal_index=True")
+        claim(self._for_writing(), principal, description)
+        return self
+
     # The state
 
     def exists(self) -> bool:
@@ -225,6 +241,7 @@ class SessionFace(AttributeAccess):
             absolute_left=None if left is None else _whole(left),
             adapter=self._state.adapter_name(),
             concurrency=session.concurrency,
+            principal=_principal_of(session) or None,
         )
 
     # The settings
@@ -355,6 +372,12 @@ class SessionFace(AttributeAccess):
     def __repr__(self) -> str:
         """Show the name and the status, never an id or data."""
         return f"<{type(self).__name__} {self._state.options.name!r} {self.status().name}>"
+
+
+def _principal_of(session: Session) -> str:
+    if session.claim is not None:
+        return session.claim.principal
+    return "" if session.base is None else session.base.principal
 
 
 def _whole(seconds: float) -> int:

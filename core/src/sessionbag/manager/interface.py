@@ -50,6 +50,9 @@ class SessionInfo(NamedTuple):
     concurrency: Concurrency
     """What happens when two requests use it at the same time."""
 
+    principal: str | None = None
+    """Whom it belongs to, as `set_principal` said last; None: nobody."""
+
 
 @runtime_checkable
 class ManagerInterface(Protocol):

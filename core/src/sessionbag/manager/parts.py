@@ -21,16 +21,17 @@ H = TypeVar("H")
 def make_codec(options: SessionOptions) -> Codec:
     """Make what encodes the session's records.
 
-    Raises `ConfigurationError`, also for a rotation without a record header that says when the last one was.
+    Raises `ConfigurationError`, also for what needs the header that bare data does not have.
     """
     cipher = options.cipher
     codec = Codec(
         SerializerFactory().new_instance(options.serializer),
         None if cipher is None else CipherFactory().new_instance(cipher, options.cipher_options),
     )
-    if codec.bare and options.rotate_every is not None:
+    wanted = [name for name in ("rotate_every", "principal_index") if getattr(options, name)]
+    if codec.bare and wanted:
         raise ConfigurationError(
-            f"the serializer {codec.serializer.name!r} stores bare data, which has no place for rotate_every. "
+            f"the serializer {codec.serializer.name!r} stores bare data, which has no place for: {', '.join(wanted)}. "
             "Leave that out, or choose another serializer"
         )
     return codec

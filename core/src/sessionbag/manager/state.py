@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sessionbag.errors import InvalidSessionAdapter, SessionError, StoreUnavailable
-from sessionbag.factory import require
+from sessionbag.factory import require, require_keeping
 from sessionbag.handler import AsyncSessionHandler, LockingHandler, SessionHandler
 from sessionbag.hooks import HookCaller
 from sessionbag.lifecycle import (
@@ -83,8 +83,10 @@ class ManagerState:
     def begin(self, codec: Codec, concurrency: Concurrency) -> Session:
         """Return the session that a start begins with.
 
-        Raises `CapabilityMissing` for a lock that the handler cannot take.
+        Raises `CapabilityMissing` for a lock that the handler cannot take, and for lists of sessions that it may lose.
         """
+        if self.options.principal_index:
+            require_keeping(innermost(self.ready()[0]), "principal_index=True")
         if concurrency == "lock":
             require(innermost(self.ready()[0]), LockingHandler, 'concurrency="lock"')
         return Session(
@@ -138,11 +140,6 @@ class ManagerState:
                 "changed. Try again when the store is back"
             ) from self.outage
 
-    def tell_failure(self, operation: str, error: StoreUnavailable) -> None:
-        """Tell the plugins that the store did not do what it was asked."""
-        if self.hooks is not None:
-            self.hooks.notify("store_failed", operation=operation, error=error)
-
     def adapter_name(self) -> str:
         """Return the class of the adapter."""
         return type(None if self.handler is None else innermost(self.handler)).__name__
@@ -167,3 +164,9 @@ class ManagerState:
             self.cookie = session.cookie
         self.requested = None
         self.session = None
+
+
+def tell_failure(hooks: HookCaller | None, operation: str, error: StoreUnavailable) -> None:
+    """Tell the plugins that the store did not do what it was asked."""
+    if hooks is not None:
+        hooks.notify("store_failed", operation=operation, error=error)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Self, cast
 
 from sessionbag import lifecycle
-from sessionbag.errors import StoreUnavailable
+from sessionbag.errors import SessionNotStarted, StoreUnavailable
 from sessionbag.factory import check_handler
 from sessionbag.lifecycle import (
     SYSTEM,
@@ -25,7 +25,7 @@ from sessionbag.lifecycle import (
 )
 from sessionbag.manager.face import SessionFace
 from sessionbag.manager.parts import check_opened, checked_adapter, opening
-from sessionbag.manager.state import ManagerState
+from sessionbag.manager.state import ManagerState, tell_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -216,43 +216,57 @@ class Manager(SessionFace):
             try:
                 check_opened(adapter, adapter.open(opening(adapter, codec), state.options.name))
             except StoreUnavailable as error:
-                state.tell_failure("open", error)
+                tell_failure(state.hooks, "open", error)
                 raise
             state.opened = True
         return state.begin(codec, concurrency)
 
     def _drive(self, flow: Flow[None]) -> None:
-        self._state.engage()
-        try:
-            drive(flow, self._perform)
-        finally:
-            self._state.busy = False
-
-    def _perform(self, operation: Operation) -> object:
-        """Perform one operation of a flow on the adapter."""
-        try:
-            return self._ask(operation)
-        except StoreUnavailable as error:
-            self._state.tell_failure(type(operation).__name__.lower(), error)
-            raise
-
-    def _ask(self, operation: Operation) -> object:
+        state = self._state
+        state.engage()
         # A session starts with a handler only, and takes locks only where `ManagerState.begin` found that it can.
-        handler = cast("SessionHandler", self._state.handler)
-        match operation:
-            case Read(key, ttl):
-                return handler.read(key, ttl)
-            case Write(key, data, ttl, expected):
-                return handler.write(key, data, ttl, expected=expected)
-            case Destroy(key, expected):
-                return handler.destroy(key, expected=expected)
-            case Acquire(key, ttl):
-                return cast("LockingHandler", handler).acquire(key, ttl)
-            case Release(key, lease):
-                return cast("LockingHandler", handler).release(key, lease)
-            case Sleep(seconds):
-                time.sleep(seconds)
-            case Notify(hook, arguments):
-                if self._state.hooks is not None:
-                    self._state.hooks.notify(hook, **arguments)
-        return None
+        handler = cast("SessionHandler", state.handler)
+        try:
+            drive(flow, partial(perform, handler, state.hooks))
+        finally:
+            state.busy = False
+
+
+def started(manager: Manager) -> Session:
+    """Return a manager's session, which starts now where the manager starts itself.
+
+    Raises `SessionNotStarted`, and the same as `Manager.start`.
+    """
+    session = manager._begun()  # noqa: SLF001  # for factories; an application has no use for it
+    if session is None:
+        raise SessionNotStarted("the session is not started. Call start() first")
+    return session
+
+
+def perform(handler: SessionHandler, hooks: HookCaller | None, operation: Operation) -> object:
+    """Perform one operation of a flow on a handler."""
+    try:
+        return _ask(handler, hooks, operation)
+    except StoreUnavailable as error:
+        tell_failure(hooks, type(operation).__name__.lower(), error)
+        raise
+
+
+def _ask(handler: SessionHandler, hooks: HookCaller | None, operation: Operation) -> object:
+    match operation:
+        case Read(key, ttl):
+            return handler.read(key, ttl)
+        case Write(key, data, ttl, expected):
+            return handler.write(key, data, ttl, expected=expected)
+        case Destroy(key, expected):
+            return handler.destroy(key, expected=expected)
+        case Acquire(key, ttl):
+            return cast("LockingHandler", handler).acquire(key, ttl)
+        case Release(key, lease):
+            return cast("LockingHandler", handler).release(key, lease)
+        case Sleep(seconds):
+            time.sleep(seconds)
+        case Notify(hook, arguments):
+            if hooks is not None:
+                hooks.notify(hook, **arguments)
+    return None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 from sessionbag.adapters import Memory
 from sessionbag.config import AsyncManagerFactory, ManagerFactory
 from sessionbag.errors import ConfigurationError
-from sessionbag.lifecycle import SYSTEM, never
+from sessionbag.lifecycle import SYSTEM
 from sessionbag.manager import Manager
 from sessionbag.threads import innermost
 
@@ -18,38 +18,11 @@ if TYPE_CHECKING:
 
     from sessionbag._types import Value
     from sessionbag.handler import SessionHandler
-    from sessionbag.lifecycle import Sources
-    from sessionbag.manager import AsyncManager
 
     Factory = ManagerFactory | AsyncManagerFactory
     Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 
-M = TypeVar("M", Manager, "AsyncManager")
-
-
-class _ClockedFactory(ManagerFactory):
-    """A factory whose sessions go by a clock of the test."""
-
-    sources: Sources
-
-    def new_instance(self, session_id: str | None = None, *, headers_sent: Callable[[], bool] = never) -> Manager:
-        """See `ManagerFactory.new_instance`."""
-        return _on_clock(super().new_instance(session_id, headers_sent=headers_sent), self.sources)
-
-
-class _ClockedAsyncFactory(AsyncManagerFactory):
-    """The same for `AsyncManagerFactory`."""
-
-    sources: Sources
-
-    def new_instance(self, session_id: str | None = None, *, headers_sent: Callable[[], bool] = never) -> AsyncManager:
-        """See `AsyncManagerFactory.new_instance`."""
-        return _on_clock(super().new_instance(session_id, headers_sent=headers_sent), self.sources)
-
-
-def _on_clock(manager: M, sources: Sources) -> M:
-    manager._state.sources = sources  # noqa: SLF001  # applications have no use for another clock
-    return manager
+F = TypeVar("F", ManagerFactory, AsyncManagerFactory)
 
 
 def memory_factory(*, clock: Callable[[], float] | None = None, **options: object) -> ManagerFactory:
@@ -59,20 +32,18 @@ def memory_factory(*, clock: Callable[[], float] | None = None, **options: objec
     when sessions expire. Raises `ConfigurationError`.
     """
     _refuse_adapter(options)
-    if clock is None:
-        return ManagerFactory(Memory(), **options)
-    factory = _ClockedFactory(Memory(clock=clock), **options)
-    factory.sources = dataclasses.replace(SYSTEM, clock=clock)
-    return factory
+    return ManagerFactory(Memory(), **options) if clock is None else _clocked(ManagerFactory, clock, options)
 
 
 def async_memory_factory(*, clock: Callable[[], float] | None = None, **options: object) -> AsyncManagerFactory:
     """Make such a factory for an async application; it is opened with its first use."""
     _refuse_adapter(options)
-    if clock is None:
-        return AsyncManagerFactory(Memory(), **options)
-    factory = _ClockedAsyncFactory(Memory(clock=clock), **options)
-    factory.sources = dataclasses.replace(SYSTEM, clock=clock)
+    return AsyncManagerFactory(Memory(), **options) if clock is None else _clocked(AsyncManagerFactory, clock, options)
+
+
+def _clocked(kind: type[F], clock: Callable[[], float], options: Mapping[str, object]) -> F:
+    factory = kind(Memory(clock=clock), **options)
+    factory._sources = dataclasses.replace(SYSTEM, clock=clock)  # noqa: SLF001  # applications have no use for it
     return factory
 
 
@@ -124,7 +95,7 @@ def _manager(factory: Factory, session_id: str | None = None) -> Manager:
     handler = innermost(factory.handler)
     if inspect.iscoroutinefunction(handler.read):
         raise ConfigurationError("this adapter has awaited methods only. Use async_memory_factory() in tests")
-    parts, sources = factory._parts, getattr(factory, "sources", SYSTEM)  # noqa: SLF001  # the same parts, undriven
+    parts, sources = factory._parts, factory._sources  # noqa: SLF001  # the same parts, undriven
     store = cast("SessionHandler", handler)
     return Manager.for_request(parts.options, parts.codec, store, session_id=session_id, sources=sources)
 
