@@ -90,9 +90,9 @@ def soak(session: nox.Session) -> None:
 
 @nox.session(requires=["build"])
 def benchmarks(session: nox.Session) -> None:
-    """Measure sessions on files beside Python's own means, and through ASGI beside starsessions; ``-- --rounds N``."""
+    """Measure sessions on files, through ASGI and under a cipher, beside what others have; ``-- --rounds N``."""
     install(session, "starlette", "starsessions")
-    for program in ("stream", "asgi"):
+    for program in ("stream", "asgi", "crypto"):
         session.run("python", f"benchmarks/{program}.py", *session.posargs)
 
 

@@ -46,6 +46,8 @@ _LEAD: Final = struct.Struct(">8sBI")
 _HEAD: Final = struct.Struct(">BBQQ")
 _UNCHECKED: Final = slice(MARK_SIZE + 1, _LEAD.size)
 """The checksum's own place, which it does not cover."""
+_COUNT_AT: Final = MARK_SIZE + 2
+"""Where a header without its checksum says how many earlier marks follow."""
 _MOVE: Final = struct.Struct(">QB")
 _LENGTH: Final = struct.Struct(">H")
 _BUILT_IN: Final[tuple[Serializer, ...]] = (MsgpackSerializer(), JsonSerializer())
@@ -168,7 +170,7 @@ class Codec:
         header, body, outdated = parsed.header, data[parsed.body_at :], False
         if self.cipher is not None or parsed.cipher_key:
             principal, body = self._unseal(key, parsed, data)
-            header = header._replace(principal=principal)
+            header = header._replace(principal=principal) if principal else header
             outdated = self.cipher is not None and parsed.cipher_key != self.cipher.key_name
         if parsed.kind == _MOVED:
             return _read_move(body)
@@ -224,9 +226,8 @@ class Codec:
 
 def cipher_key_of(header: bytes) -> str:
     """Return the name of the key that sealed a record, from the header that `Cipher.open` is given."""
-    _, count, _, _ = _HEAD.unpack_from(header, MARK_SIZE + 1)
-    _, at = _read_short(header, MARK_SIZE + 1 + _HEAD.size + count * MARK_SIZE)
-    return _read_short(header, at)[0]
+    at = MARK_SIZE + 1 + _HEAD.size + header[_COUNT_AT] * MARK_SIZE
+    return _read_short(header, at + 1 + header[at])[0]
 
 
 class _Parsed(NamedTuple):
