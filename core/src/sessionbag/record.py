@@ -29,7 +29,7 @@ import struct
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, runtime_checkable
 from zlib import crc32
 
-from sessionbag.errors import ConfigurationError, CorruptRecord, RecordUnreadable, SerializationError
+from sessionbag.errors import ConfigurationError, CorruptRecord, RecordUnreadable, SerializationError, SessionTooLarge
 from sessionbag.handler import MARK_SIZE, check_key
 from sessionbag.serializers import JsonSerializer, MsgpackSerializer, Serializer
 
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 FORMAT: Final = 1
+MAX_SIZE: Final = 4 << 20
+"""Bytes of a record at most, 4 MiB: decoded, hostile bytes take up to eighty times as much memory."""
+
 KEPT_MARKS: Final = 8
 """Marks of the last writes that a record carries, its own included."""
 
@@ -147,8 +150,17 @@ class Codec:
         self._serializer_field = _short(serializer.name)
 
     def live(self, key: str, mark: bytes, header: Header, body: bytes) -> bytes:
-        """Return the bytes of a live record."""
-        return body if self.bare else self._assemble(_LIVE, key, mark, header, body)
+        """Return the bytes of a live record.
+
+        Raises `SessionTooLarge` when there are more than `MAX_SIZE`.
+        """
+        data = body if self.bare else self._assemble(_LIVE, key, mark, header, body)
+        if len(data) > MAX_SIZE:
+            raise SessionTooLarge(
+                f"the session takes {len(data)} bytes, and at most {MAX_SIZE} are stored. Store less in it, "
+                "as the names of files instead of what is in them"
+            )
+        return data
 
     def moved(self, key: str, mark: bytes, header: Header, move: Moved) -> bytes:
         """Return the bytes of a moved record."""
@@ -161,6 +173,8 @@ class Codec:
         Raises `CorruptRecord` for bytes that are no record, and `RecordUnreadable` for a record of a newer format, of
         an unknown serializer or of an unknown cipher key.
         """
+        if len(data) > MAX_SIZE:
+            raise CorruptRecord(f"the record has {len(data)} bytes, and at most {MAX_SIZE} are read")
         if self.bare:
             return Live(b"", Header(0, 0), data)
         try:
