@@ -3,5 +3,6 @@
 import sides
 import stores
 
-store = stores.store
+store, strays = stores.store, stores.strays
+redis_server, memcached_server = stores.redis_server, stores.memcached_server
 side = sides.side

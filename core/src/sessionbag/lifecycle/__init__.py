@@ -23,7 +23,7 @@ from sessionbag.lifecycle.operations import (
 from sessionbag.lifecycle.policy import GRACE, Concurrency, SessionOptions, check_name
 from sessionbag.lifecycle.saving import changed, regenerate_id, reload, rotate, save
 from sessionbag.lifecycle.starting import start, stored_id
-from sessionbag.lifecycle.state import SYSTEM, CookieChange, Phase, Session, Sources, hashed, is_id, never
+from sessionbag.lifecycle.state import SYSTEM, CookieChange, Phase, Session, Sources, hashed, is_id, is_same_id, never
 
 __all__ = [
     "GRACE",
@@ -52,6 +52,7 @@ __all__ = [
     "drive_async",
     "hashed",
     "is_id",
+    "is_same_id",
     "modify",
     "never",
     "regenerate_id",
