@@ -78,7 +78,7 @@ cookies = st.one_of(
 
 
 @given(cookie=cookies, scheme=st.sampled_from(["http", "https"]))
-@fuzzed(3000)
+@fuzzed(1500)
 def test_whatever_stands_in_a_cookie_the_visitor_gets_a_page(side, strays, cookie, scheme):
     """With a session of their own, under a new id, in a header of one line."""
     answer = side(count, cookie, scheme=scheme)
@@ -111,7 +111,7 @@ def test_whatever_stands_in_a_cookie_the_visitor_gets_a_page(side, strays, cooki
     ),
     scheme=st.sampled_from(["http", "https", "HTTPS", "", "\u017f"]),
 )
-@fuzzed(3000)
+@fuzzed(1500)
 def test_whatever_stands_in_other_headers_the_visitor_gets_a_page(side, headers, scheme):
     """Headers decide nothing but whether a hint is logged."""
     answer = side(count, scheme=scheme, headers=headers)
@@ -124,7 +124,7 @@ def test_whatever_stands_in_other_headers_the_visitor_gets_a_page(side, headers,
     vary=st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=60),
     control=st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=60),
 )
-@fuzzed(3000)
+@fuzzed(1500)
 def test_whatever_the_application_says_of_caching_no_cache_keeps_an_id(side, vary, control):
     """A response that hands out an id is not stored, and one that read the session varies."""
     answer = side(count, response=[("Vary", vary), ("Cache-Control", control)])
@@ -144,7 +144,7 @@ hostile_text = st.one_of(
 
 
 @given(session_id=hostile_text)
-@fuzzed(8000)
+@fuzzed(4000)
 def test_whatever_id_comes_it_is_never_adopted(store, strays, session_id):
     """Neither from a request nor from `set_id`."""
     with ManagerFactory(adapter=Unclosed(store)) as factory:
@@ -163,7 +163,7 @@ def test_whatever_id_comes_it_is_never_adopted(store, strays, session_id):
 
 
 @given(key=hostile_text, ttl=st.one_of(st.integers(-5, 100), st.sampled_from([2**31, 2**40])))
-@fuzzed(8000)
+@fuzzed(4000)
 def test_whatever_key_comes_nothing_is_stored_elsewhere(store, strays, key, ttl):
     """An adapter takes keys alone, and puts them where they belong."""
     allowed = re.fullmatch(r"[a-zA-Z0-9,-]{1,128}", key) is not None
@@ -245,7 +245,7 @@ def records(draw):
 
 
 @given(data=records())
-@fuzzed(3000)
+@fuzzed(1500)
 def test_whatever_is_stored_the_visitor_gets_a_page_or_is_told_to_come_again(side, store, data):
     """A record of a newer version is an outage (503), and everything else a session or none."""
     answer = side(count)
@@ -292,7 +292,7 @@ def urls(draw):
 
 
 @given(url=urls())
-@fuzzed(20000)
+@fuzzed(12000)
 def test_whatever_url_is_given_its_password_is_not_shown(url):
     """It is refused with a reason, or taken."""
     assert CANARY not in redact(url)
@@ -309,7 +309,7 @@ def refusal(url):
 
 
 @given(url=st.lists(url_parts, max_size=8).map("".join))
-@fuzzed(20000)
+@fuzzed(12000)
 def test_whatever_text_is_given_as_url_it_is_refused_with_a_reason(url, tmp_path, monkeypatch):
     """Nothing but `ConfigurationError` comes of it."""
     monkeypatch.chdir(tmp_path)
