@@ -275,7 +275,7 @@ url_parts = st.one_of(
 def urls(draw):
     """Draw a URL that has a password where one may stand, between all kinds of characters."""
     before, after = draw(st.text(max_size=5)), draw(st.text(max_size=5))
-    password = before + CANARY + after
+    password = (before + CANARY + after).replace("&", "")  # in a query it ends an option
     shape = draw(
         st.sampled_from(
             [
