@@ -80,7 +80,7 @@ cookies = st.one_of(
 @given(cookie=cookies, scheme=st.sampled_from(["http", "https"]))
 @fuzzed(1500)
 def test_whatever_stands_in_a_cookie_the_visitor_gets_a_page(side, strays, cookie, scheme):
-    """With a session of their own, under a new id, in a header of one line."""
+    """Requirements 2 and 8: with a session of their own, under a new id, in a header of one line."""
     answer = side(count, cookie, scheme=scheme)
 
     assert (answer.status, answer.body) == (200, b"1")
@@ -126,7 +126,7 @@ def test_whatever_stands_in_other_headers_the_visitor_gets_a_page(side, headers,
 )
 @fuzzed(1500)
 def test_whatever_the_application_says_of_caching_no_cache_keeps_an_id(side, vary, control):
-    """A response that hands out an id is not stored, and one that read the session varies."""
+    """Requirement 9: a response that hands out an id is not stored, and one that read the session varies."""
     answer = side(count, response=[("Vary", vary), ("Cache-Control", control)])
 
     assert answer.all("Cache-Control") == ["no-store"]
@@ -146,7 +146,7 @@ hostile_text = st.one_of(
 @given(session_id=hostile_text)
 @fuzzed(4000)
 def test_whatever_id_comes_it_is_never_adopted(store, strays, session_id):
-    """Neither from a request nor from `set_id`."""
+    """Requirement 3: neither from a request nor from `set_id`."""
     with ManagerFactory(adapter=Unclosed(store)) as factory:
         session = factory.new_instance(session_id)
         session["n"] = 1
@@ -165,7 +165,7 @@ def test_whatever_id_comes_it_is_never_adopted(store, strays, session_id):
 @given(key=hostile_text, ttl=st.one_of(st.integers(-5, 100), st.sampled_from([2**31, 2**40])))
 @fuzzed(4000)
 def test_whatever_key_comes_nothing_is_stored_elsewhere(store, strays, key, ttl):
-    """An adapter takes keys alone, and puts them where they belong."""
+    """Requirement 11: an adapter takes keys alone, and puts them where they belong."""
     allowed = re.fullmatch(r"[a-zA-Z0-9,-]{1,128}", key) is not None
     calls = {
         "read": lambda: store.read(key),
@@ -247,7 +247,7 @@ def records(draw):
 @given(data=records())
 @fuzzed(1500)
 def test_whatever_is_stored_the_visitor_gets_a_page_or_is_told_to_come_again(side, store, data):
-    """A record of a newer version is an outage (503), and everything else a session or none."""
+    """Requirement 10: a record of a newer version is an outage (503), everything else a session or none."""
     answer = side(count)
     session_id = answer.session_id()
     put(store, key_of(session_id), data)
@@ -294,7 +294,7 @@ def urls(draw):
 @given(url=urls())
 @fuzzed(12000)
 def test_whatever_url_is_given_its_password_is_not_shown(url):
-    """It is refused with a reason, or taken."""
+    """Requirement 12: it is refused with a reason, or taken."""
     assert CANARY not in redact(url)
     assert CANARY not in refusal(url)
 
