@@ -58,7 +58,7 @@ DEEP = {
 
 @pytest.mark.parametrize(("serializer", "data"), DEEP.values(), ids=DEEP)
 def test_deep_nesting_is_corrupt(serializer, data):
-    """Without recursion that anybody would notice."""
+    """Requirement 10: without recursion that anybody would notice."""
     with pytest.raises(CorruptRecord):
         serializer.loads(data)
 
@@ -96,7 +96,7 @@ COLLIDING = {
 @pytest.mark.parametrize("container", ["mapping", "set", "frozenset"])
 @pytest.mark.parametrize("key", COLLIDING.values(), ids=COLLIDING)
 def test_keys_that_share_a_hash_are_corrupt(key, container):
-    """Ten thousand of them would take seconds, a hundred thousand minutes."""
+    """Requirement 10: ten thousand of them would take a second, a hundred thousand minutes."""
     keys = [key(number) for number in range(1, 10_001)]
     if container == "mapping":
         value = b"\xdf" + struct.pack(">I", len(keys)) + b"".join(each + b"\xc0" for each in keys)
