@@ -92,10 +92,19 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session(requires=["build"])
+def fuzz(session: nox.Session) -> None:
+    """Fuzz what reads foreign bytes, led by coverage, for a minute; ``-- --seconds N`` for each target."""
+    if sys.platform != "linux":
+        session.skip("atheris has wheels for Linux only")
+    install(session, *group("fuzz"), *group("test"))
+    session.run("python", "tests/fuzzing/run.py", *session.posargs)
+
+
+@nox.session(requires=["build"])
 def benchmarks(session: nox.Session) -> None:
-    """Measure sessions on files, through ASGI, and the discovery of what is installed; ``-- --rounds N``."""
+    """Measure what sessions cost, beside bare stores and beside what others have; ``-- --rounds N``."""
     install(session, "starlette", "starsessions")
-    for program in ("stream", "asgi", "discovery"):
+    for program in ("stream", "asgi", "crypto", "discovery"):
         session.run("python", f"benchmarks/{program}.py", *session.posargs)
 
 

@@ -320,6 +320,8 @@ HOSTILE = [
     "sample://user:x?hunter2@host/0",
     "sample://user:hunter2#x@host/0",
     "sample://user:x#hunter2@host/0",
+    "sample:hunter2@://host",
+    "sample:user:hunter2://",
     "sample://user:hunter2",
     "sample://user:hunter2/0",
     "sample://:hunter2",

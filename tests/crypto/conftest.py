@@ -5,10 +5,11 @@ import hashlib
 import inspect
 
 import pytest
+import stores
 from sessionbag import AsyncManagerFactory, ManagerFactory, hookimpl
-from stores import store as store_of_each_adapter
 
-store = store_of_each_adapter  # the fixture
+store = stores.store
+redis_server, memcached_server = stores.redis_server, stores.memcached_server
 
 ONE, TWO = (hashlib.sha256(name).hexdigest() for name in (b"one", b"two"))
 CARD = "4111 1111 1111 1111"

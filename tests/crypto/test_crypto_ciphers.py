@@ -3,6 +3,7 @@
 import hashlib
 import os
 import sys
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sessionbag import Cipher, CorruptRecord, MsgpackSerializer, RecordUnreadable
 from sessionbag.record import Codec, Header, Moved, cipher_key_of
-from sessionbag_crypto import AesGcm, ChaCha20Poly1305, CipherOptions
+from sessionbag_crypto import AesGcm, ChaCha20Poly1305, CipherOptions, ciphers
 
 ONE, TWO = (hashlib.sha256(name).hexdigest() for name in (b"one", b"two"))
 KEY, OTHER = "0" * 64, "f" * 64
@@ -132,17 +133,41 @@ def test_key_of_the_ring_is_found_by_its_name_under_either_algorithm():
     assert len({cipher_of(cls, key).key_name for cls in CIPHERS for key in (ONE, TWO)}) == 4
 
 
-def test_no_two_records_share_salt_and_nonce():
+def test_no_two_records_share_a_nonce():
     """Equal sessions are sealed differently, so that nobody sees that they are equal."""
     cipher = cipher_of()
+    sealed = [cipher.seal(KEY, b"header", b"body") for _ in range(5000)]
 
-    assert len({cipher.seal(KEY, b"header", b"body")[:28] for _ in range(5000)}) == 5000
-    assert len({cipher.seal(KEY, b"header", b"body")[28:] for _ in range(5000)}) == 5000
+    assert len({each[16:28] for each in sealed}) == 5000
+    assert len({each[28:] for each in sealed}) == 5000
+
+
+def test_derived_key_is_replaced_before_random_nonces_could_meet(monkeypatch):
+    """After 65536 records at most, by a salt that is new; everything stays readable."""
+    assert ciphers.RECORDS_OF_SALT == 1 << 16
+    monkeypatch.setattr(ciphers, "RECORDS_OF_SALT", 10)
+    cipher = cipher_of()
+    header = header_for(cipher)
+    sealed = [cipher.seal(KEY, header, b"%d" % number) for number in range(95)]
+    salts = Counter(each[:16] for each in sealed)
+
+    assert sorted(salts.values()) == [5] + [10] * 9
+    assert [cipher.open(KEY, header, each) for each in sealed] == [b"%d" % number for number in range(95)]
+
+
+def test_derived_keys_are_kept_in_bounds(monkeypatch):
+    """However many salts a store holds."""
+    monkeypatch.setattr(ciphers, "KEPT_SALTS", 3)
+    reader = cipher_of()
+    header = header_for(reader)
+    for number in range(10):
+        assert reader.open(KEY, header, cipher_of().seal(KEY, header, b"%d" % number)) == b"%d" % number
+        assert len(reader._first._derived) <= 3
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_forked_child_draws_its_own_salts():
-    """Chance comes from the system at each record, and is never inherited."""
+def test_forked_child_takes_a_salt_of_its_own():
+    """So that the records of all children together cannot outnumber what one derived key is for."""
     cipher = cipher_of()
     cipher.seal(KEY, b"header", b"body")
     reading, writing = os.pipe()
@@ -155,7 +180,7 @@ def test_forked_child_draws_its_own_salts():
     os.close(reading)
     os.close(writing)
 
-    assert theirs[:28] != cipher.seal(KEY, b"header", b"body")[:28]
+    assert theirs[:16] != cipher.seal(KEY, b"header", b"body")[:16]
     assert cipher_of().open(KEY, header_for(cipher), cipher.seal(KEY, header_for(cipher), b"body")) == b"body"
 
 

@@ -16,7 +16,7 @@ def put(store, key):
 
 
 def test_records_are_for_their_owner_alone(store, key, files, save_path):
-    """Files are 0600 and folders 0700, whatever the umask."""
+    """Requirement 11: files are 0600 and folders 0700, whatever the umask."""
     before = os.umask(0)
     try:
         version = put(store, key)
@@ -62,7 +62,7 @@ def calls_on(store, key):
 
 
 def test_a_record_that_is_a_symbolic_link_is_not_followed(store, key, files, tmp_path):
-    """It is an outage that names the save path, and what the link points to stays as it was."""
+    """Requirement 11: an outage that names the save path; what the link points to stays as it was."""
     put(store, key)
     path = files()[0]
     target = tmp_path / "target"
@@ -80,7 +80,7 @@ def test_a_record_that_is_a_symbolic_link_is_not_followed(store, key, files, tmp
 
 
 def test_a_shard_that_is_a_symbolic_link_is_not_followed(make, key, save_path, tmp_path):
-    """Neither for reading nor for writing, also when it was a folder before; sweeping leaves it alone."""
+    """Requirement 11: not for reading, writing or sweeping, also when it was a folder before."""
     store = make()
     put(store, key)
     elsewhere = tmp_path / "elsewhere"
@@ -96,7 +96,7 @@ def test_a_shard_that_is_a_symbolic_link_is_not_followed(make, key, save_path, t
 
 
 def test_a_lock_file_that_is_a_symbolic_link_is_not_followed(store, key, files, tmp_path):
-    """A lock is never taken on somebody else's file."""
+    """Requirement 11: a lock is never taken on somebody else's file."""
     store.acquire(key, 60)
     path = files()[0]
     path.unlink()
@@ -160,7 +160,7 @@ def test_a_save_path_that_vanished_is_an_outage_and_not_an_empty_store(make, key
 
 
 def test_no_message_shows_the_key(make, tmp_path):
-    """With hashing off the key is the visitor's id: neither an error nor its cause names the file."""
+    """Requirement 4: with hashing off the key is the id, and neither an error nor its cause names the file."""
     store = make(shards=0)
     secret = "TheVisitorsOwnId"
     (tmp_path / "sessions" / f"sess_{secret}").symlink_to(tmp_path)

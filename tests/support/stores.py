@@ -1,11 +1,15 @@
-"""The adapters that a rule about what is stored is tested on. A test folder's conftest imports the fixture `store`."""
+"""The adapters that a rule about what is stored is tested on. A folder's conftest imports all names of `__all__`."""
 
 from __future__ import annotations
 
+import re
 import secrets
-from typing import TYPE_CHECKING, Final
+import socket
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pytest
+from memcached_servers import memcached_server
+from redis_fixtures import redis_server
 from sessionbag import AdapterFactory
 
 if TYPE_CHECKING:
@@ -14,33 +18,85 @@ if TYPE_CHECKING:
 
     from sessionbag import SessionHandler
 
-    Options = Callable[[pytest.FixtureRequest, Path], Mapping[str, object]]
+    Fixture = Callable[[str], object]
 
-ADAPTERS: Final[dict[str, Options]] = {
-    "memcached": lambda request, folder: {
-        "servers": request.getfixturevalue("memcached_server").address,
-        "prefix": f"{secrets.token_hex(8)}-",
-    },
-    "memory": lambda request, folder: {},
-    "stream": lambda request, folder: {"save_path": folder / "sessions"},
+__all__ = ["memcached_server", "redis_server", "store", "strays"]
+
+PREFIX: Final = "kept-"
+"""What the names of all records begin with that tests of this kind write."""
+
+HOST: Final = "127.0.0.1"
+PATIENT: Final = {"timeout": 20.0, "connect_timeout": 20.0}
+"""Seconds: a busy machine is no fault."""
+
+
+class Place(NamedTuple):
+    """An adapter."""
+
+    options: Callable[[Fixture, Path, str], Mapping[str, object]]
+    """Its options, with servers as fixtures, a folder, and a prefix of the test's own."""
+
+    names: Callable[[Fixture, Path], list[str]]
+    """All names that its store holds, whoever wrote them."""
+
+
+def _files(_: Fixture, folder: Path) -> list[str]:
+    """Return the files but for their folders, and whatever stands outside."""
+    found = [path for path in folder.rglob("*") if not path.is_dir()]
+    own = re.compile(r"sessions/[0-9a-f]{2}/\.?sess_(kept-[^/]*)")
+    matches = [(path, own.fullmatch(str(path.relative_to(folder)))) for path in found]
+    return [match[1] if match else str(path) for path, match in matches]
+
+
+def _memcached_names(fixture: Fixture, _: Path) -> list[str]:
+    with socket.create_connection((HOST, fixture("memcached_server").port), timeout=20) as connection:
+        connection.sendall(b"lru_crawler metadump all\r\n")
+        reply = b""
+        while not reply.endswith(b"END\r\n"):
+            received = connection.recv(65536)
+            assert received, reply
+            reply += received
+    return [line.split()[0].removeprefix(b"key=").decode() for line in reply.splitlines()[:-1]]
+
+
+ADAPTERS: Final = {
+    "memory": Place(lambda fixture, folder, prefix: {"prefix": prefix}, lambda fixture, folder: []),
+    "stream": Place(
+        lambda fixture, folder, prefix: {"save_path": folder / "sessions", "prefix": f"sess_{prefix}"}, _files
+    ),
+    "redis": Place(
+        lambda fixture, folder, prefix: {"port": fixture("redis_server").port, "prefix": prefix, **PATIENT},
+        lambda fixture, folder: fixture("redis_server").ask("KEYS", "*").decode().split(),
+    ),
+    "memcached": Place(
+        lambda fixture, folder, prefix: {"servers": fixture("memcached_server").address, "prefix": prefix, **PATIENT},
+        _memcached_names,
+    ),
 }
-"""The options of each adapter, by its name; what a server has to be started for comes from ``request``."""
 
 
 @pytest.fixture(params=ADAPTERS)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SessionHandler]:
     """Give an open handler of each adapter in turn, with nothing in it; factories may share it."""
-    options = ADAPTERS[request.param](request, tmp_path)
+    prefix = f"{PREFIX}{secrets.token_hex(4)}-"
+    options = ADAPTERS[request.param].options(request.getfixturevalue, tmp_path, prefix)
     handler = AdapterFactory().new_instance(request.param, options)
     handler.open(str(options.get("save_path", "")), "session")
     yield handler
     handler.close()
 
 
+@pytest.fixture
+def strays(request: pytest.FixtureRequest, store: SessionHandler, tmp_path: Path) -> Callable[[], list[str]]:
+    """Return a function that lists what a store holds that no adapter should have put there."""
+    place = ADAPTERS[request.node.callspec.params["store"]]
+    return lambda: [name for name in place.names(request.getfixturevalue, tmp_path) if not name.startswith(PREFIX)]
+
+
 def put(store: SessionHandler, key: str, data: bytes) -> None:
     """Put bytes under a key, whatever is there, as somebody would who can write to the store."""
-    found = store.read(key)
-    store.write(key, data, 3600, expected=None if found is None else found.version)
+    store.destroy(key)
+    store.write(key, data, 3600, expected=None)
 
 
 def raw(store: SessionHandler, key: str) -> bytes:

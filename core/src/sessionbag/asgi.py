@@ -17,6 +17,7 @@ from sessionbag.current import DEFAULT_KEY, reset_current, set_current
 from sessionbag.eager import EagerSession
 from sessionbag.errors import SessionError, SessionGone, StoreUnavailable
 from sessionbag.headers import decoded, encoded, of_interest
+from sessionbag.lifecycle import is_same_id
 from sessionbag.outage import page_of_async
 from sessionbag.web import LATE_FAILURE, OUTAGE, ProxyWarning, factory_of, plain_answer, refuse_rival, with_session
 
@@ -375,7 +376,7 @@ class _Socket(_Exchange):
         """Save when the application hangs up; without headers only what the client's own cookie leads to."""
         if not self.sent:
             self.sent = True
-            if self._manager.exists() and self._manager.get_id() != self.requested:
+            if self._manager.exists() and not is_same_id(self._manager.get_id(), self.requested):
                 await self._manager.abort()
         await self._late(self._save)
 

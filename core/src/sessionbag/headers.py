@@ -12,13 +12,14 @@ if TYPE_CHECKING:
 
 def of_interest(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, str | None]:
     """Return a request's cookies (over HTTP/2 they may come in several headers) and its ``X-Forwarded-Proto``."""
-    cookies, forwarded = "", None
+    cookies: list[str] = []
+    forwarded = None
     for name, value in headers:
         if name == b"cookie":
-            cookies = f"{cookies}; {value.decode('latin-1')}" if cookies else value.decode("latin-1")
+            cookies.append(value.decode("latin-1"))
         elif name == b"x-forwarded-proto":
             forwarded = value.decode("latin-1")
-    return cookies, forwarded
+    return "; ".join(cookies), forwarded
 
 
 def encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:

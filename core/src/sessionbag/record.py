@@ -30,7 +30,7 @@ import struct
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias, runtime_checkable
 from zlib import crc32
 
-from sessionbag.errors import ConfigurationError, CorruptRecord, RecordUnreadable, SerializationError
+from sessionbag.errors import ConfigurationError, CorruptRecord, RecordUnreadable, SerializationError, SessionTooLarge
 from sessionbag.handler import MARK_SIZE, check_key
 from sessionbag.serializers import JsonSerializer, MsgpackSerializer, Serializer
 
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 FORMAT: Final = 1
+MAX_SIZE: Final = 4 << 20
+"""Bytes of a record at most, 4 MiB: decoded, hostile bytes take up to eighty times as much memory."""
+
 KEPT_MARKS: Final = 8
 """Marks of the last writes that a record carries, its own included."""
 
@@ -50,6 +53,8 @@ _LEAD: Final = struct.Struct(">8sBI")
 _HEAD: Final = struct.Struct(">BBQQ")
 _UNCHECKED: Final = slice(MARK_SIZE + 1, _LEAD.size)
 """The checksum's own place, which it does not cover."""
+_COUNT_AT: Final = MARK_SIZE + 2
+"""Where a header without its checksum says how many earlier marks follow."""
 _MOVE: Final = struct.Struct(">QB")
 _LENGTH: Final = struct.Struct(">H")
 _BUILT_IN: Final[tuple[Serializer, ...]] = (MsgpackSerializer(), JsonSerializer())
@@ -163,8 +168,17 @@ class Codec:
         self._serializer_field = _short(serializer.name)
 
     def live(self, key: str, mark: bytes, header: Header, body: bytes) -> bytes:
-        """Return the bytes of a live record."""
-        return body if self.bare else self._assemble(_LIVE, key, mark, header, body)
+        """Return the bytes of a live record.
+
+        Raises `SessionTooLarge` when there are more than `MAX_SIZE`.
+        """
+        data = body if self.bare else self._assemble(_LIVE, key, mark, header, body)
+        if len(data) > MAX_SIZE:
+            raise SessionTooLarge(
+                f"the session takes {len(data)} bytes, and at most {MAX_SIZE} are stored. Store less in it, "
+                "as the names of files instead of what is in them"
+            )
+        return data
 
     def moved(self, key: str, mark: bytes, header: Header, move: Moved) -> bytes:
         """Return the bytes of a moved record."""
@@ -185,6 +199,8 @@ class Codec:
         Raises `CorruptRecord` for bytes that are no record, and `RecordUnreadable` for a record of a newer format, of
         an unknown serializer or of an unknown cipher key.
         """
+        if len(data) > MAX_SIZE:
+            raise CorruptRecord(f"the record has {len(data)} bytes, and at most {MAX_SIZE} are read")
         if self.bare:
             return Live(b"", Header(0, 0), data)
         parsed, header, body, outdated = self._opened(key, data)
@@ -208,7 +224,7 @@ class Codec:
         header, body, outdated = parsed.header, data[parsed.body_at :], False
         if self.cipher is not None or parsed.cipher_key:
             principal, body = self._unseal(key, parsed, data)
-            header = header._replace(principal=principal)
+            header = header._replace(principal=principal) if principal else header
             outdated = self.cipher is not None and parsed.cipher_key != self.cipher.key_name
         return parsed, header, body, outdated
 
@@ -267,9 +283,8 @@ class Codec:
 
 def cipher_key_of(header: bytes) -> str:
     """Return the name of the key that sealed a record, from the header that `Cipher.open` is given."""
-    _, count, _, _ = _HEAD.unpack_from(header, MARK_SIZE + 1)
-    _, at = _read_short(header, MARK_SIZE + 1 + _HEAD.size + count * MARK_SIZE)
-    return _read_short(header, at)[0]
+    at = MARK_SIZE + 1 + _HEAD.size + header[_COUNT_AT] * MARK_SIZE
+    return _read_short(header, at + 1 + header[at])[0]
 
 
 class Parsed(NamedTuple):

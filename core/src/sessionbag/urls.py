@@ -9,6 +9,9 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 from sessionbag.errors import ConfigurationError
 
 _HIDDEN: Final = "***"
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+"""RFC 3986, section 3.1. What stands before ``://`` and is none may be anything, as in ``redis:password@host://``."""
+
 _HOST: Final = re.compile(r"(?:[^:\[\]]+|\[[0-9A-Fa-f:.%]*\])(?::[0-9]*)?|")
 """A host with or without a port. A colon without a host before it, or without digits behind it, may be a password."""
 
@@ -79,7 +82,7 @@ def redact(url: str) -> str:
     A password may hold characters that nobody escaped; where it is not clear what a part is, it is hidden.
     """
     scheme, separator, rest = url.partition("://")
-    if not separator:
+    if not separator or not _SCHEME.fullmatch(scheme):
         return _without_authority(url)
     address, _, query = rest.partition("?")
     if "@" in query:
@@ -92,7 +95,7 @@ def redact(url: str) -> str:
 
 
 def _without_authority(url: str) -> str:
-    """Show a text that has no ``://``: what follows a colon may be anything."""
+    """Show a text that has no scheme and ``://``: what follows a colon may be anything."""
     head, _, query = url.partition("?")
     if "@" in url:
         return _HIDDEN

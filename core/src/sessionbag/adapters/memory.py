@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 import secrets
 import threading
@@ -129,7 +130,7 @@ class Memory(AbstractAdapter):
         name = self.get_prefixed_name(key)
         with self._lock:
             held = self._leases.get(name)
-            if held is None or held.token != lease:
+            if held is None or not hmac.compare_digest(held.token, lease):
                 return False
             del self._leases[name]
             return held.deadline > self._clock()

@@ -24,7 +24,7 @@ from sessionbag.lifecycle.policy import GRACE, Concurrency, SessionOptions, chec
 from sessionbag.lifecycle.principals import PrincipalSession, check_principal, claim, keys_of, revoke, sessions_of
 from sessionbag.lifecycle.saving import changed, regenerate_id, reload, rotate, save
 from sessionbag.lifecycle.starting import start, stored_id
-from sessionbag.lifecycle.state import SYSTEM, CookieChange, Phase, Session, Sources, hashed, is_id, never
+from sessionbag.lifecycle.state import SYSTEM, CookieChange, Phase, Session, Sources, hashed, is_id, is_same_id, never
 
 __all__ = [
     "GRACE",
@@ -56,6 +56,7 @@ __all__ = [
     "drive_async",
     "hashed",
     "is_id",
+    "is_same_id",
     "keys_of",
     "modify",
     "never",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import hmac
 import math
 import os
 import random
@@ -250,6 +251,11 @@ class Session:
 def hashed(name: str, session_id: str) -> str:
     """Return the stored key of an id: SHA-256 of session name, NUL and id, as 64 hexadecimal digits."""
     return hashlib.sha256(f"{name}\0{session_id}".encode()).hexdigest()
+
+
+def is_same_id(one: str, other: str | None) -> bool:
+    """Compare ids in a time that does not tell how much of them is equal; the other one may be any text."""
+    return other is not None and hmac.compare_digest(one.encode(), other.encode("utf-8", "surrogatepass"))
 
 
 def is_id(session_id: str) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import sys
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, NoReturn, cast
@@ -11,7 +13,7 @@ from uuid import UUID
 
 from sessionbag.errors import CorruptRecord
 from sessionbag.serializers.mends import mend
-from sessionbag.serializers.plain import Kinds, is_plain, refusal
+from sessionbag.serializers.plain import MAX_DEPTH, Kinds, is_plain, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,6 +64,22 @@ def _finite(text: str) -> float:
     return number
 
 
+_TEXTS: Final = re.compile(rb'"(?:[^"\\]|\\.?)*+(?:"|\Z)', re.DOTALL)
+"""The texts of JSON, and one that does not end; possessive, so that it goes over no byte twice."""
+
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
+_SAFE_RECURSION: Final = 5000
+
+
+def _check_depth(data: bytes) -> None:
+    """Refuse JSON that is nested deeper than a session may be, without recursion."""
+    depth = 0
+    for bracket in _TEXTS.sub(b"", data).translate(None, _NO_BRACKETS):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > MAX_DEPTH:
+            raise ValueError("nested too deep")
+
+
 _ATOMS: Final = frozenset({type(None), bool, int, float, str})
 _KINDS: Final = Kinds(_ATOMS, frozenset({dict, list}), frozenset({str}), _mend, _flaw)
 _encode: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
@@ -92,7 +110,11 @@ class JsonSerializer:
     def loads(self, data: bytes) -> dict[str, object]:
         """See `Serializer.loads`."""
         try:
-            value = _decode(data.decode())
+            text = data.decode()
+            # Python 3.11 lets its C decoder overflow the stack where an application raised the limit on recursion.
+            if sys.getrecursionlimit() > _SAFE_RECURSION:
+                _check_depth(data)
+            value = _decode(text)
             if b"\\u" in data:
                 _encode(value).encode()  # an escaped lone surrogate would only be found at the next save
         except Exception as error:  # noqa: BLE001  # anything can come of foreign bytes

@@ -52,6 +52,15 @@ _RARE: Final = bytes([*range(0xC4, 0xCA), *range(0xD4, 0xD9)])
 _COMMON: Final = bytes(set(range(256)) - set(_RARE))
 _HARMLESS: Final = bytes(set(range(256)) - set(_RARE) - set(_HEADS))
 
+_SMALL: Final = 1 << 13
+"""Bytes of a record in which keys with equal hashes cost nothing worth mentioning, however many there are."""
+
+_FEW: Final = 100
+"""Keys of one mapping or set of which the same is true."""
+
+_COLLISIONS: Final = 64
+"""Keys of one mapping or set that may have the hash of another one. By chance nearly none has."""
+
 _SPARE: Final = 32
 _LARGE: Final = 1 << 18
 
@@ -154,6 +163,12 @@ class _Marks:
         self.open += 1
         return _BUILDERS[payload]
 
+    @staticmethod
+    def mapping(pairs: list[tuple[object, object]]) -> dict[object, object]:
+        if len(pairs) > _FEW:
+            _check_hashes([key for key, _ in pairs])
+        return dict(pairs)
+
     def array(self, items: list[object]) -> object:
         if not items or type(items[0]) is not _Builder:
             return items
@@ -170,7 +185,26 @@ class _Builder:
         self.build: Final = build
 
 
-_BUILDERS: Final = {b"t": _Builder(tuple), b"s": _Builder(set), b"f": _Builder(frozenset)}
+def _check_hashes(keys: list[object]) -> None:
+    """Refuse keys that were chosen for their equal hashes: building a mapping of them takes time by their square.
+
+    The hashes of numbers, UUIDs, and tuples of them are not salted as those of texts are, and anybody can compute them.
+    """
+    if len(keys) - len(set(map(hash, keys))) > _COLLISIONS:
+        raise ValueError("too many keys with the same hash")
+
+
+def _set(items: list[object]) -> set[object]:
+    if len(items) > _FEW:
+        _check_hashes(items)
+    return set(items)
+
+
+_BUILDERS: Final = {
+    b"t": _Builder(tuple),
+    b"s": _Builder(_set),
+    b"f": _Builder(lambda items: frozenset(_set(items))),
+}
 
 
 def _read_iso(kind: type[datetime | time], payload: bytes) -> datetime | time:
@@ -272,8 +306,7 @@ class MsgpackSerializer:
     def loads(self, data: bytes) -> dict[str, object]:
         """See `Serializer.loads`."""
         try:
-            # A mark is an extension value of one byte, and the only thing that needs a look at each array.
-            value = _load_marked(data) if b"\xd4" in data else unpackb(data, ext_hook=_value, **_READING)
+            value = _load(data)
         except Exception as error:  # noqa: BLE001  # anything can come of foreign bytes
             raise CorruptRecord(f"the record does not decode as msgpack: {type(error).__name__}") from None
         doubtful = len(data.translate(None, _HARMLESS)) > MAX_DEPTH
@@ -293,9 +326,22 @@ def _is_doubtful(data: bytes, extras: int) -> bool:
     return len(marks) > MAX_DEPTH or len(marks.translate(None, _HEADS)) != extras
 
 
-def _load_marked(data: bytes) -> object:
+def _load(data: bytes) -> object:
+    """Decode with no more hooks than the data may need.
+
+    A mark is an extension value of one byte, and the only thing that needs a look at each array. Only extension values
+    can have a hash that many others have, and need a look at each mapping.
+    """
+    if len(data) > _SMALL and data.translate(None, _COMMON):
+        return _load_marked(data, {"object_pairs_hook": _Marks.mapping})
+    if b"\xd4" in data:
+        return _load_marked(data, {})
+    return unpackb(data, ext_hook=_value, **_READING)
+
+
+def _load_marked(data: bytes, hooks: dict[str, Any]) -> object:
     marks = _Marks()
-    value = unpackb(data, ext_hook=marks.extension, list_hook=marks.array, **_READING)
+    value = unpackb(data, ext_hook=marks.extension, list_hook=marks.array, **hooks, **_READING)
     if marks.open:
         raise ValueError("a mark outside an array")
     return value

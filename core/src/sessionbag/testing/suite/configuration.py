@@ -63,7 +63,7 @@ class ConfigurationRules(KitBase):
         assert not open_ones, f"declare {open_ones} with option(..., secret=True), so that no message shows them"
 
     def test_no_repr_shows_a_secret(self, kit: Kit) -> None:
-        """Neither that of the options nor that of the handler."""
+        """Requirement 12: neither that of the options nor that of the handler."""
         options = with_canaries(self.adapter, {})
         if options is None:
             pytest.skip(f"{self.adapter.__qualname__} has no option that is secret")

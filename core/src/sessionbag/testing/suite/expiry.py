@@ -18,7 +18,7 @@ class ExpiryRules(KitBase):
     """Deadlines and the idle clock."""
 
     def test_an_expired_record_is_absent_before_any_gc(self, kit: Kit, handler: Handler, key: str) -> None:
-        """Also to a read that would start its clock again."""
+        """Requirement 6: also to a read that would start its clock again."""
         kit.put(handler, key, record(b"short"), ttl=1)
         kit.outlive(1)
 
@@ -67,7 +67,7 @@ class ExpiryRules(KitBase):
         assert handler.read(key) is None, "read() without a ttl must not move the deadline"
 
     def test_reading_with_a_ttl_starts_the_idle_clock_again(self, kit: Kit, handler: Handler, key: str) -> None:
-        """Half of the time was over, so the restart cannot be left out."""
+        """Requirement 6: half of the time was over, so the restart cannot be left out."""
         handler.write(key, record(b"data"), kit.lifetime, expected=None)
         kit.pass_time(kit.lifetime * 0.5)
         handler.read(key, kit.lifetime)

@@ -65,7 +65,7 @@ class LockRules(KitBase):
         assert locking.release(key, b"never a lease") is False, "release() of a free lock has to return False"
 
     def test_a_lease_ends_by_itself(self, kit: Kit, locking: Handler, key: str) -> None:
-        """Who forgot to release holds nobody up for longer; and cannot release what is another's by then."""
+        """Requirement 15: who forgot to release holds nobody up for longer, nor releases what is another's by then."""
         first = locking.acquire(key, kit.lifetime)
         kit.pass_time(kit.lifetime * 0.75)
         meanwhile = locking.acquire(key, TTL)

@@ -1,0 +1,8 @@
+"""What the tests of security share: every adapter, over WSGI and ASGI."""
+
+import sides
+import stores
+
+store, strays = stores.store, stores.strays
+redis_server, memcached_server = stores.redis_server, stores.memcached_server
+side = sides.side
