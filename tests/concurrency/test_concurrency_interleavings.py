@@ -100,14 +100,12 @@ def test_three_requests_lose_nothing_and_revive_nothing_in_any_order(names):
 
 
 @pytest.mark.soak
-@pytest.mark.skipif(not SOAK, reason="all triples take minutes: python3 dev.py soak")
-@pytest.mark.parametrize("first", KINDS)
-def test_any_three_requests_lose_nothing_and_revive_nothing_in_any_order(first):
-    """Every order of every triple keeps the promises."""
-    for names in ALL_TRIPLES:
-        if names[0] == first:
-            for _, world in explore(names, OPTIONS, prune=True):
-                check(world)
+@pytest.mark.parametrize("part", range(16))
+def test_any_three_requests_lose_nothing_and_revive_nothing_in_any_order(part):
+    """Every order of every triple keeps the promises; without the soak of every hundredth of them."""
+    for names in ALL_TRIPLES[part :: 16 if SOAK else 1600]:
+        for _, world in explore(names, OPTIONS, prune=True):
+            check(world)
 
 
 @pytest.mark.soak

@@ -6,18 +6,19 @@ import signal
 import threading
 
 import pytest
-from sessionbag import LockingHandler, LockTimeout, ManagerFactory
+from deployments import DEPLOYMENTS
+from sessionbag import LockTimeout, ManagerFactory
 
 SOAK = bool(os.environ.get("SESSIONBAG_SOAK"))
 TIMES = int(os.environ.get("SOAK_TIMES", "20"))
 KILLS = int(os.environ.get("SESSIONBAG_KILLS", "3"))
+SHARED = pytest.mark.parametrize("deployment", [name for name in DEPLOYMENTS if name != "memory"], indirect=True)
+"""Threads cannot be killed, and each factory of `Memory` has its own: its leases are tested with a clock."""
 
 
 @pytest.fixture
-def locking(deployment, factory):
+def locking():
     """Give the options of sessions with a lock."""
-    if not isinstance(factory.handler, LockingHandler):
-        pytest.skip(f"{deployment.name} has no locks")
     return {"concurrency": "lock", "lock_wait": 60, "lock_lease": 1}
 
 
@@ -131,13 +132,12 @@ def test_without_the_lock_the_second_of_two_plain_additions_wins_the_key(factory
     assert factory.new_instance(visit)["n"] == 1
 
 
+@SHARED
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hung"])
 def test_a_holder_that_is_killed_or_hangs_keeps_nobody_out_for_longer_than_its_lease(
     workforce, deployment, visit, locking, end
 ):
     """Others wait for the end of the lease at most, and then count exactly."""
-    if not deployment.is_shared:
-        pytest.skip("a thread cannot be killed; the lease of Memory is tested with its clock")
     holder = workforce.start("hold", visit, options=locking)
     assert holder.hear() == "holding"
     waiting = [workforce.start("plainly", visit, times=3, options=locking) for _ in range(3)]
@@ -152,10 +152,9 @@ def test_a_holder_that_is_killed_or_hangs_keeps_nobody_out_for_longer_than_its_l
         session.close()
 
 
+@SHARED
 def test_who_waits_too_long_for_the_lock_is_told(workforce, deployment, visit, locking):
     """Requirement 15: the wait for a lock is bounded."""
-    if not deployment.is_shared:
-        pytest.skip("each factory has a memory of its own")
     holder = workforce.start("hold", visit, options={**locking, "lock_lease": 3600})
     assert holder.hear() == "holding"
 
@@ -166,11 +165,10 @@ def test_who_waits_too_long_for_the_lock_is_told(workforce, deployment, visit, l
         factory.new_instance(visit).get("n")
 
 
+@SHARED
 @pytest.mark.soak
 def test_what_killed_writers_had_acknowledged_is_there(workforce, deployment, factory, visit):
     """Writers are killed at random moments; nothing of what they told of is lost, and the session can be read."""
-    if not deployment.is_shared:
-        pytest.skip("a thread cannot be killed")
     told = 0
     kills = KILLS if deployment.name == "stream" else min(KILLS, 40)
     for _ in range(-(-kills // 3)):
