@@ -19,7 +19,7 @@ from sessionbag.errors import SessionConflict, SessionGone, StoreUnavailable
 from sessionbag.lifecycle.merging import TRIES, crowded, end, merge_in, pause
 from sessionbag.lifecycle.operations import Destroy, Flow, Notify, Read, Write
 from sessionbag.lifecycle.principals import enrol
-from sessionbag.lifecycle.reading import MOVES, RETIRED_FOR, Found, Verdict, examine, target_of
+from sessionbag.lifecycle.reading import MOVES, RETIRED_FOR, Found, Verdict, examine, look, target_of
 from sessionbag.lifecycle.state import Base, Change, ChangeKind, CookieChange, Session
 from sessionbag.lifecycle.writing import joined, split, twice
 from sessionbag.record import Header, Moved
@@ -106,14 +106,13 @@ def _ours(session: Session, key: str) -> Flow[Base]:
 
 
 def _check_former(session: Session, new_key: str) -> Flow[None]:
-    """After a copy: a session that has ended meanwhile does not live on in the copy."""
+    """After a copy: a session that has ended meanwhile, wherever it moved before, does not live on in the copy."""
     try:
-        stored: Stored | None = yield Read(session.key)
+        found = yield from look(session, session.key)
     except StoreUnavailable:
         yield from _discard(new_key)
         raise
-    found = examine(session, session.key, stored)
-    if isinstance(found, Found) and found.verdict is not Verdict.LIVE:
+    if found.verdict is not Verdict.LIVE:
         raise (yield from end(session))
 
 
