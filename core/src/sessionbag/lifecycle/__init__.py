@@ -22,7 +22,7 @@ from sessionbag.lifecycle.operations import (
 )
 from sessionbag.lifecycle.policy import GRACE, Concurrency, SessionOptions, check_name
 from sessionbag.lifecycle.saving import changed, regenerate_id, reload, rotate, save
-from sessionbag.lifecycle.starting import start, stored_id
+from sessionbag.lifecycle.starting import own_cookie, start, stored_id
 from sessionbag.lifecycle.state import SYSTEM, CookieChange, Phase, Session, Sources, hashed, is_id, never
 
 __all__ = [
@@ -54,6 +54,7 @@ __all__ = [
     "is_id",
     "modify",
     "never",
+    "own_cookie",
     "regenerate_id",
     "reload",
     "rotate",
