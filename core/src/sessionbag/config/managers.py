@@ -14,8 +14,10 @@ from sessionbag.lifecycle import never
 from sessionbag.manager import Manager
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import TracebackType
+
+    from sessionbag.lifecycle import Sources
 
 
 class ManagerFactory(Configured[SessionHandler]):
@@ -32,9 +34,8 @@ class ManagerFactory(Configured[SessionHandler]):
     Raises `ConfigurationError` and its kinds, and `StoreUnavailable`.
     """
 
-    def __init__(self, /, adapter: object = None, **given: object) -> None:
-        """Check the configuration, make its parts and open the adapter."""
-        super().__init__(adapter, **given)
+    def _assemble(self, given: Mapping[str, object], defaults: Mapping[str, object]) -> None:
+        super()._assemble(given, defaults)
         if self.options.enabled:
             check_opened(self._parts, self.handler.open(self._parts.save_path, self.options.name))
 
@@ -42,17 +43,29 @@ class ManagerFactory(Configured[SessionHandler]):
     def _adapters(cls) -> type[AdapterFactory]:
         return AdapterFactory
 
-    def new_instance(self, session_id: str | None = None, *, headers_sent: Callable[[], bool] = never) -> Manager:
+    def new_instance(
+        self,
+        session_id: str | None = None,
+        *,
+        headers_sent: Callable[[], bool] = never,
+        sources: Sources | None = None,
+    ) -> Manager:
         """Make the manager of one request, which starts itself at the first access.
 
         ``session_id`` is what the request's cookie holds, whatever that is. ``headers_sent`` tells whether it is too
-        late to set a cookie. Raises `SessionError` after `close`.
+        late to set a cookie. ``sources`` counts instead of the factory's. Raises `SessionError` after `close`.
         """
         if self._closed:
             raise self._is_closed()
         options, codec, handler, hooks, _ = self._parts
         return Manager.for_request(
-            options, codec, handler, hooks=hooks, session_id=session_id, headers_sent=headers_sent
+            options,
+            codec,
+            handler,
+            hooks=hooks,
+            session_id=session_id,
+            headers_sent=headers_sent,
+            sources=sources or self.sources,
         )
 
     def gc(self, *, budget: float | None = None) -> int:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from sessionbag.adapters import Memory
 from sessionbag.config import AsyncManagerFactory, ManagerFactory
 from sessionbag.errors import ConfigurationError
-from sessionbag.lifecycle import SYSTEM, never
+from sessionbag.lifecycle import SYSTEM
 from sessionbag.manager import Manager
 from sessionbag.threads import innermost
 
@@ -18,38 +18,9 @@ if TYPE_CHECKING:
 
     from sessionbag._types import Value
     from sessionbag.handler import SessionHandler
-    from sessionbag.lifecycle import Sources
-    from sessionbag.manager import AsyncManager
 
     Factory = ManagerFactory | AsyncManagerFactory
     Headers = Mapping[str, str] | Iterable[tuple[str, str]]
-
-M = TypeVar("M", Manager, "AsyncManager")
-
-
-class _ClockedFactory(ManagerFactory):
-    """A factory whose sessions go by a clock of the test."""
-
-    sources: Sources
-
-    def new_instance(self, session_id: str | None = None, *, headers_sent: Callable[[], bool] = never) -> Manager:
-        """See `ManagerFactory.new_instance`."""
-        return _on_clock(super().new_instance(session_id, headers_sent=headers_sent), self.sources)
-
-
-class _ClockedAsyncFactory(AsyncManagerFactory):
-    """The same for `AsyncManagerFactory`."""
-
-    sources: Sources
-
-    def new_instance(self, session_id: str | None = None, *, headers_sent: Callable[[], bool] = never) -> AsyncManager:
-        """See `AsyncManagerFactory.new_instance`."""
-        return _on_clock(super().new_instance(session_id, headers_sent=headers_sent), self.sources)
-
-
-def _on_clock(manager: M, sources: Sources) -> M:
-    manager._state.sources = sources  # noqa: SLF001  # applications have no use for another clock
-    return manager
 
 
 def memory_factory(*, clock: Callable[[], float] | None = None, **options: object) -> ManagerFactory:
@@ -61,7 +32,7 @@ def memory_factory(*, clock: Callable[[], float] | None = None, **options: objec
     _refuse_adapter(options)
     if clock is None:
         return ManagerFactory(Memory(), **options)
-    factory = _ClockedFactory(Memory(clock=clock), **options)
+    factory = ManagerFactory(Memory(clock=clock), **options)
     factory.sources = dataclasses.replace(SYSTEM, clock=clock)
     return factory
 
@@ -71,7 +42,7 @@ def async_memory_factory(*, clock: Callable[[], float] | None = None, **options:
     _refuse_adapter(options)
     if clock is None:
         return AsyncManagerFactory(Memory(), **options)
-    factory = _ClockedAsyncFactory(Memory(clock=clock), **options)
+    factory = AsyncManagerFactory(Memory(clock=clock), **options)
     factory.sources = dataclasses.replace(SYSTEM, clock=clock)
     return factory
 
@@ -124,9 +95,9 @@ def _manager(factory: Factory, session_id: str | None = None) -> Manager:
     handler = innermost(factory.handler)
     if inspect.iscoroutinefunction(handler.read):
         raise ConfigurationError("this adapter has awaited methods only. Use async_memory_factory() in tests")
-    parts, sources = factory._parts, getattr(factory, "sources", SYSTEM)  # noqa: SLF001  # the same parts, undriven
+    parts = factory._parts  # noqa: SLF001  # the same parts, undriven
     store = cast("SessionHandler", handler)
-    return Manager.for_request(parts.options, parts.codec, store, session_id=session_id, sources=sources)
+    return Manager.for_request(parts.options, parts.codec, store, session_id=session_id, sources=factory.sources)
 
 
 _NAMES: Final = frozenset({"set-cookie", "cookie"})
