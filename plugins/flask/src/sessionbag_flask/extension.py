@@ -11,7 +11,7 @@ from sessionbag.web import factory_of
 
 from sessionbag_flask import settings
 from sessionbag_flask.former import FormerSessions
-from sessionbag_flask.interface import Guard, Rules, SessionBagInterface, unavailable
+from sessionbag_flask.interface import Guard, Rules, SessionBagInterface, unavailable, watched
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +64,8 @@ class SessionBag:
         )
         interface = SessionBagInterface(factory, rules, former)
         if StoreUnavailable not in app.error_handler_spec[None][None]:
-            app.register_error_handler(StoreUnavailable, cast("Any", unavailable(app)))
+            app.register_error_handler(StoreUnavailable, cast("Any", partial(unavailable, app)))
+        app.handle_user_exception = watched(app)  # type: ignore[method-assign,assignment]  # only an outage is told to the session
         app.session_interface = interface
         app.wsgi_app = Guard(app.wsgi_app, interface.key)  # type: ignore[method-assign]  # as Flask recommends
         app.extensions[NAME] = interface

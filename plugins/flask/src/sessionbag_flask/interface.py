@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from flask import has_request_context, request
 from flask import session as current
@@ -12,7 +12,7 @@ from flask.sessions import SessionInterface
 from sessionbag import SessionError, StoreUnavailable
 from sessionbag.current import DEFAULT_KEY, find_current
 from sessionbag.exchange import Exchange
-from sessionbag.web import OUTAGE, POLICY, RETRY_AFTER, CookieAge, ProxyWarning, plain_answer
+from sessionbag.web import OUTAGE, POLICY, RETRY_AFTER, CookieAge, ProxyWarning
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import ServiceUnavailable
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from flask.sessions import SessionMixin
     from flask.typing import ResponseReturnValue
     from sessionbag import Manager, ManagerFactory
+    from sessionbag.exchange import Answer
+    from werkzeug.exceptions import HTTPException
 
     from sessionbag_flask.former import FormerSessions
 
@@ -83,8 +85,8 @@ class SessionBagInterface(SessionInterface):
             take_over = self._former.offered(app, request, requested)
         opened = Session(self.factory, exchange, requested, login_keys=self._rules.login_keys, take_over=take_over)
         served = environ.get(self.key)
-        if isinstance(served, Served) and served.exchange is None:
-            served.exchange = exchange
+        if isinstance(served, Served) and served.session is None:
+            served.session = opened
         return opened
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
@@ -98,7 +100,7 @@ class SessionBagInterface(SessionInterface):
             self._commit(session, exchange, response)
         except SessionError as error:
             served = _served(self.key)
-            if served is None or served.exchange is not exchange:
+            if served is None or served.session is not session:
                 raise  # nobody is to be answered: this is a test's session_transaction()
             exchange.manager.abort()
             answer = app.make_response(app.handle_user_exception(error))  # or it raises the error again
@@ -107,7 +109,7 @@ class SessionBagInterface(SessionInterface):
 
     def _commit(self, session: Session, exchange: Exchange, response: Response) -> None:
         failed = response.status_code >= _ERROR
-        streams = _streams(response)
+        streams = _streams(response) and not failed  # after a failure nothing is saved, whatever the body does
         age = POLICY
         if not failed and exchange.manager.exists() and session.settle():
             age = self._age(session, exchange.manager)
@@ -131,10 +133,10 @@ class SessionBagInterface(SessionInterface):
 class Served:
     """What a request that a server answers has for a session: None before it is opened."""
 
-    __slots__ = ("exchange",)
+    __slots__ = ("session",)
 
     def __init__(self) -> None:
-        self.exchange: Exchange | None = None
+        self.session: Session | None = None
 
 
 class Guard:
@@ -150,16 +152,23 @@ class Guard:
         served = environ[self._key] = Served()
         try:
             return self.wsgi_app(environ, start_response)
-        except StoreUnavailable as error:
-            answer = None if served.exchange is None else served.exchange.give_up(error)
+        except Exception as error:
+            answer = _outage(served.session, error)
             if answer is None:
                 raise
             start_response(f"{answer.status.value} {answer.status.phrase}", answer.headers)
             return [] if environ.get("REQUEST_METHOD") == "HEAD" else [answer.text]
         finally:
-            exchange = served.exchange
-            if exchange is not None and not exchange.sent:
-                exchange.manager.abort()
+            if served.session is not None and not served.session.exchange.sent:
+                served.session.exchange.manager.abort()
+
+
+def _outage(session: Session | None, error: Exception) -> Answer | None:
+    """Return the answer for an exception that came of an outage, perhaps through the page that should tell of it."""
+    if session is None:
+        return None
+    outage = error if isinstance(error, StoreUnavailable) else session.outage
+    return None if outage is None else session.exchange.give_up(outage)
 
 
 class Body:
@@ -198,19 +207,28 @@ class Body:
         self._exchange.late(self._exchange.end)
 
 
-def unavailable(app: Flask) -> Callable[[StoreUnavailable], ResponseReturnValue]:
-    """Return the error handler for an outage: 503 with ``Retry-After``, as the application's own handler has it."""
+def watched(app: Flask) -> Callable[[Exception], Any]:
+    """Return the application's ``handle_user_exception``, which an outage reaches with the session given up.
 
-    def answer(error: StoreUnavailable) -> ResponseReturnValue:
-        logger.error(OUTAGE, exc_info=error)
-        outage = ServiceUnavailable(retry_after=RETRY_AFTER)
-        try:
-            return app.handle_http_exception(outage)  # an exception is a response, too
-        except StoreUnavailable:  # its page wants the session as well
-            headers, text = plain_answer(HTTPStatus.SERVICE_UNAVAILABLE)
-            return text, HTTPStatus.SERVICE_UNAVAILABLE, headers
+    So the page that tells of it and the functions for after_request, Flask-Login's for example, find an empty session
+    and not the outage once more.
+    """
+    handle = app.handle_user_exception
 
-    return answer
+    def handle_user_exception(error: Exception) -> Any:  # noqa: ANN401  # whatever a view may return
+        if isinstance(error, StoreUnavailable):
+            found = _current_session()
+            if found is not None:
+                found.give_up(error)
+        return handle(error)
+
+    return handle_user_exception
+
+
+def unavailable(app: Flask, error: StoreUnavailable) -> HTTPException | ResponseReturnValue:
+    """Answer an outage with 503 and ``Retry-After``, in the way in which the application answers a 503."""
+    logger.error(OUTAGE, exc_info=error)
+    return app.handle_http_exception(ServiceUnavailable(retry_after=RETRY_AFTER))
 
 
 def _served(key: str) -> Served | None:
@@ -235,11 +253,16 @@ def _replace(response: Response, other: Response) -> None:
     response.direct_passthrough = other.direct_passthrough
 
 
-def _current(key: str) -> Manager | None:
-    if key != DEFAULT_KEY or not has_request_context():
+def _current_session() -> Session | None:
+    if not has_request_context():
         return None
     found = current._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001  # werkzeug documents it
-    return found.manager if isinstance(found, Session) else None
+    return found if isinstance(found, Session) else None
+
+
+def _current(key: str) -> Manager | None:
+    found = _current_session() if key == DEFAULT_KEY else None
+    return None if found is None else found.manager
 
 
 find_current(_current)

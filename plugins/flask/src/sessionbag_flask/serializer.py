@@ -55,17 +55,25 @@ class _Writer:
         kind = type(value)
         if kind in _CONTAINERS and depth <= MAX_DEPTH:
             if id(value) not in self._done:
-                self._done[id(value)] = value
-                self._done[id(value)] = self._inside(value, depth + 1)
+                self._inside(value, depth + 1)
             return self._done[id(value)]
         if kind is not str and callable(getattr(kind, "__html__", None)):
             return {_KEY: str(value.__html__())}  # type: ignore[attr-defined]  # it has it
         return value
 
-    def _inside(self, value: object, depth: int) -> object:
+    def _inside(self, value: object, depth: int) -> None:
+        """Copy a container. What contains itself does so in the copy, too, for the same refusal."""
         if isinstance(value, dict):
-            return {_escaped(key): self.written(each, depth) for key, each in value.items()}
-        return type(value)(self.written(each, depth) for each in value)  # type: ignore[call-arg,attr-defined]
+            mapping: dict[object, object] = {}
+            self._done[id(value)] = mapping
+            mapping.update((_escaped(key), self.written(each, depth)) for key, each in value.items())
+        elif isinstance(value, list):
+            items: list[object] = []
+            self._done[id(value)] = items
+            items.extend(self.written(each, depth) for each in value)
+        else:
+            self._done[id(value)] = value
+            self._done[id(value)] = tuple(self.written(each, depth) for each in cast("tuple[object, ...]", value))
 
 
 def _read(value: object) -> object:

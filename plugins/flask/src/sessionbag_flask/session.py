@@ -8,9 +8,9 @@ from flask.sessions import SessionMixin
 from sessionbag import Manager
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, MutableMapping
 
-    from sessionbag import Bag, ManagerFactory, SessionInfo
+    from sessionbag import Bag, ManagerFactory, SessionInfo, StoreUnavailable
     from sessionbag.exchange import Exchange
     from sessionbag.lifecycle import Concurrency
 
@@ -45,6 +45,9 @@ class Session(SessionMixin):
         self._modified: bool | None = None
         self._over = False
         self._after: Mapping[str, Any] | None = None
+        self._scratch: dict[str, Any] | None = None
+        self.outage: StoreUnavailable | None = None
+        """Why the session was given up, if it was."""
         self.permanence_changed = False
         """Whether `permanent` is another one than before this request."""
 
@@ -56,18 +59,18 @@ class Session(SessionMixin):
 
     def __setitem__(self, key: str, value: Any) -> None:  # noqa: ANN401  # as Flask has it
         """Set a value; another value under a key that tells who is logged in also changes the id."""
-        manager = self.manager
-        self._consider(key, value)
-        manager[key] = value
+        if self._scratch is None:
+            self._consider(key, value)
+        self._writable()[key] = value
         self._modified = True
 
     def __delitem__(self, key: str) -> None:
         """Delete a value, or raise `KeyError`; otherwise as setting one."""
-        manager = self.manager
-        if key not in manager:
+        if key not in self:
             raise KeyError(key)
-        self._consider(key, None)
-        del manager[key]
+        if self._scratch is None:
+            self._consider(key, None)
+        del self._writable()[key]
         self._modified = True
 
     def __iter__(self) -> Iterator[str]:
@@ -96,8 +99,7 @@ class Session(SessionMixin):
 
         Flask's users log out like this, and log in with ``session.clear()`` before they set who it is.
         """
-        manager = self.manager
-        manager.clear()
+        self._writable().clear()
         self._cleared = self._modified = True
 
     def copy(self) -> dict[str, Any]:
@@ -227,6 +229,12 @@ class Session(SessionMixin):
             manager.regenerate_id()
         return True
 
+    def give_up(self, outage: StoreUnavailable) -> None:
+        """Be an empty session for the page that tells of an outage, and for what runs after it; nothing is kept."""
+        self.outage = outage
+        self._scratch = {}
+        self.exchange.manager.abort()
+
     def end(self) -> None:
         """Note that the response has all of its body: from now on the session can be read only."""
         self._over = True
@@ -242,8 +250,13 @@ class Session(SessionMixin):
         if key in self._login_keys and self.manager.get(key) != value:
             self.manager.regenerate_id()
 
+    def _writable(self) -> MutableMapping[str, Any]:
+        return self.manager if self._scratch is None else self._scratch
+
     def _readable(self) -> Mapping[str, Any]:
         """Return the data; after the response as the store has it, for functions that clean up and for tests."""
+        if self._scratch is not None:
+            return self._scratch
         if not self._over or self.exchange.manager.exists():
             return self.manager
         if self._after is None:

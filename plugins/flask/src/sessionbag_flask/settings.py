@@ -179,9 +179,15 @@ def _flat(place: str, name: object, value: object) -> Iterator[tuple[str, Settin
         raise ConfigurationError(_unknown(place, str(name), known))
     elif name in NESTED and isinstance(value, Mapping):
         for inner, each in value.items():
-            yield f"{name}.{inner}", Setting(f"{place}[{inner!r}]", each)
+            yield f"{name}.{_lower(inner)}", Setting(f"{place}[{inner!r}]", each)
     else:
         yield str(name), Setting(place, value)
+
+
+def _lower(name: object) -> str:
+    """Return an option's name as it is written: environment variables, of which Flask makes mappings, shout."""
+    text = str(name)
+    return text.lower() if text.isupper() else text
 
 
 def _unknown(place: str, name: str, known: list[str]) -> str:
