@@ -85,7 +85,8 @@ class FormerSessions:
                 manager.set_id(session_id)
                 manager.start(concurrency)
             if not manager.info().is_new:
-                if manager.info().concurrency != "readonly":
+                # Another request may have given it an id of its own already, to which this one was led.
+                if manager.cookie_change(renewed=True) is not None and manager.info().concurrency != "readonly":
                     manager.rotate()
                 return
             manager.abort()

@@ -20,6 +20,11 @@ PERMANENT: Final = "_permanent"
 """Flask's own key for `Session.permanent`."""
 
 
+REMEMBER: Final = "_remember"
+"""Flask-Login's word to itself, from a login or logout to the end of the same request. It asks for it after every
+request, and for that alone a session that nobody used is not loaded."""
+
+
 class Session(SessionMixin):
     """The session as Flask's users know it, a mapping that is false when it is empty, and what sessionbag adds to it.
 
@@ -83,6 +88,8 @@ class Session(SessionMixin):
 
     def __contains__(self, key: object) -> bool:
         """Say whether there is such a key."""
+        if key == REMEMBER and not self.exchange.manager.accessed():
+            return False
         return key in self._readable()
 
     def __or__(self, other: Mapping[str, Any]) -> dict[str, Any]:
