@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from sessionbag.errors import SessionGone, StoreUnavailable
+from sessionbag.outage import Page
 from sessionbag.web import LATE_FAILURE, OUTAGE, POLICY, plain_answer, refuse_rival, with_session
 
 if TYPE_CHECKING:
@@ -16,18 +17,6 @@ if TYPE_CHECKING:
     from sessionbag.cookies import SessionCookie
     from sessionbag.manager import Manager
     from sessionbag.web import CookieAge, Headers
-
-    Page = Callable[[], tuple[str, Headers, bytes] | None]
-
-
-class Answer(NamedTuple):
-    """A response in the application's place."""
-
-    status: str
-    """As ``start_response`` takes it."""
-
-    headers: Headers
-    body: bytes
 
 
 class Exchange:
@@ -41,10 +30,17 @@ class Exchange:
 
     __slots__ = ("_cookie", "_logger", "_page", "_secure", "failed", "manager", "sent")
 
-    def __init__(self, cookie: SessionCookie, logger: logging.Logger, *, secure: bool, page: Page | None = None) -> None:
+    def __init__(
+        self,
+        cookie: SessionCookie,
+        logger: logging.Logger,
+        *,
+        secure: bool,
+        page: Callable[[], Page | None] | None = None,
+    ) -> None:
         """Take the session's cookie, and whether the request came over https; the manager is set afterwards.
 
-        ``page`` makes the application's own page for an outage, status, headers and body, or fails and returns None.
+        ``page`` makes the application's own page for an outage, or fails and returns None.
         """
         self._page: Final = page
         self._cookie: Final = cookie
@@ -100,7 +96,7 @@ class Exchange:
             self._logger.exception(LATE_FAILURE)
             self.manager.abort()
 
-    def give_up(self, error: BaseException) -> Answer | None:
+    def give_up(self, error: BaseException) -> Page | None:
         """Leave the store as it is, and return the answer in the application's place; None: nothing is to be said.
 
         503 when the store is out. 500 when something was saved or destroyed already, so that the cookie gets out: then
@@ -116,14 +112,14 @@ class Exchange:
             return self._plain(HTTPStatus.INTERNAL_SERVER_ERROR)
         return None
 
-    def _outage(self, error: StoreUnavailable) -> Answer | None:
+    def _outage(self, error: StoreUnavailable) -> Page | None:
         """Return the application's own page for an outage."""
         if self._page is None:
             return None
         self.manager._state.go_without(error)  # noqa: SLF001  # the page cannot have the session either
         page = self._page()
-        return None if page is None else Answer(page[0], self.send(page[1]), page[2])
+        return None if page is None else Page(page.status, self.send(page.headers), page.body)
 
-    def _plain(self, status: HTTPStatus) -> Answer:
+    def _plain(self, status: HTTPStatus) -> Page:
         headers, text = plain_answer(status)
-        return Answer(f"{status.value} {status.phrase}", self.send(headers), text)
+        return Page(f"{status.value} {status.phrase}", self.send(headers), text)

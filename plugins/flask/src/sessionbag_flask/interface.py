@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from flask.sessions import SessionMixin
     from flask.typing import ResponseReturnValue
     from sessionbag import Manager, ManagerFactory
-    from sessionbag.exchange import Answer
+    from sessionbag.outage import Page
     from werkzeug.exceptions import HTTPException
 
     from sessionbag_flask.former import FormerSessions
@@ -156,14 +156,14 @@ class Guard:
             answer = _outage(served.session, error)
             if answer is None:
                 raise
-            start_response(f"{answer.status.value} {answer.status.phrase}", answer.headers)
-            return [] if environ.get("REQUEST_METHOD") == "HEAD" else [answer.text]
+            start_response(answer.status, answer.headers)
+            return [] if environ.get("REQUEST_METHOD") == "HEAD" else [answer.body]
         finally:
             if served.session is not None and not served.session.exchange.sent:
                 served.session.exchange.manager.abort()
 
 
-def _outage(session: Session | None, error: Exception) -> Answer | None:
+def _outage(session: Session | None, error: Exception) -> Page | None:
     """Return the answer for an exception that came of an outage, perhaps through the page that should tell of it."""
     if session is None:
         return None
