@@ -18,6 +18,7 @@ DISTRIBUTIONS = [Path("core"), *sorted(path.parent for path in Path().glob("plug
 WORKSPACE = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(nox.project.load_toml("core/pyproject.toml"))
 DEFAULT_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+FLASKS = {"oldest": ("flask[async]==2.2.*", "werkzeug==2.2.*"), "current": ("flask[async]",)}
 PARALLEL = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadscope")
 """How pytest spreads tests over the cores: those of one class or module stay together, and share its servers."""
 
@@ -64,6 +65,14 @@ def async_shop(session: nox.Session) -> None:
     session.run("python", "-m", "async_shop", *session.posargs)
 
 
+@nox.session(name="flask-shop", requires=["build"])
+def flask_shop(session: nox.Session) -> None:
+    """Start the example shop in Flask, on the wheels; ``-- --once`` drives it and reports."""
+    install(session, "--requirement", "examples/flask_shop/requirements.txt")
+    session.chdir("examples/flask_shop")
+    session.run("python", "-m", "flask_shop", *session.posargs)
+
+
 @nox.session(requires=["build"])
 def tests(session: nox.Session) -> None:
     """Test the installed wheels with the default Python."""
@@ -81,6 +90,14 @@ def pythons(session: nox.Session) -> None:
 
 
 @nox.session(requires=["build"])
+@nox.parametrize("flask", FLASKS)
+def flask(session: nox.Session, flask: str) -> None:
+    """Test the extension for Flask with the oldest release that it supports, and with the current one."""
+    install(session, *group("flask"), *FLASKS[flask])
+    session.run("pytest", *PARALLEL, *(session.posargs or ["tests/flask"]))
+
+
+@nox.session(requires=["build"])
 def soak(session: nox.Session) -> None:
     """Run the tests that have longer settings, with these."""
     install(session, *group("test"))
@@ -90,9 +107,9 @@ def soak(session: nox.Session) -> None:
 
 @nox.session(requires=["build"])
 def benchmarks(session: nox.Session) -> None:
-    """Measure sessions on files beside Python's own means, and through ASGI beside starsessions; ``-- --rounds N``."""
-    install(session, "starlette", "starsessions")
-    for program in ("stream", "asgi"):
+    """Measure sessions beside bare files, starsessions and Flask-Session; ``-- --rounds N``."""
+    install(session, "starlette", "starsessions", "flask", "flask-session[cachelib,memcached,redis]")
+    for program in ("stream", "asgi", "flask_sessions"):
         session.run("python", f"benchmarks/{program}.py", *session.posargs)
 
 
@@ -111,6 +128,13 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     sources = [str(distribution / "src") for distribution in DISTRIBUTIONS]
-    programs = ("examples/shop", "examples/async_shop", "tests/async/async_public_face.py", "dev.py", "noxfile.py")
+    programs = (
+        "examples/shop",
+        "examples/async_shop",
+        "examples/flask_shop",
+        "tests/async/async_public_face.py",
+        "dev.py",
+        "noxfile.py",
+    )
     session.run("mypy", *sources, *programs)
     session.run("pyright", "--pythonpath", f"{session.bin}/python", "tests/async/async_public_face.py")

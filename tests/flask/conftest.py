@@ -7,6 +7,7 @@ from http.cookies import SimpleCookie
 
 import pytest
 from flask import Flask
+from flask_visitor import Visitor
 from sessionbag import Memory, StoreUnavailable
 from sessionbag_flask import SessionBag
 from waitress import wasyncore
@@ -45,6 +46,13 @@ class WatchedStore(Memory):
         return calls
 
 
+@pytest.fixture(autouse=True)
+def empty_home(tmp_path, monkeypatch):
+    """Let the home be an empty folder, so that files of a store without a path end there."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+
+
 @pytest.fixture
 def store():
     """Give a store that can be watched and broken."""
@@ -57,6 +65,7 @@ def make_app(store):
 
     def make(**config):
         app = Flask("shop")
+        app.test_client_class = Visitor
         app.config.update({"SESSIONBAG_ADAPTER": store, "TESTING": False, **config})
         SessionBag(app)
         return app

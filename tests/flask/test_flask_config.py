@@ -1,9 +1,10 @@
 """Where an application says how its sessions are kept, and what it may not say."""
 
-import datetime
+import datetime as dt
 
 import pytest
 from flask import Flask, session
+from flask_visitor import Visitor
 from sessionbag import AdapterNotFound, ConfigurationError, ManagerFactory, Memory, StoreUnavailable
 from sessionbag.testing import memory_factory, stored_session
 from sessionbag_flask import FlaskSerializer, SessionBag
@@ -22,6 +23,7 @@ def with_page(app):
 def configured(**config):
     """Return an application with these settings, and its factory."""
     app = with_page(Flask("shop"))
+    app.test_client_class = Visitor
     app.config.update(config)
     SessionBag(app)
     return app, app.extensions["sessionbag"].factory
@@ -33,7 +35,7 @@ def configured(**config):
         {"SESSIONBAG_URL": "memory://", "SESSIONBAG_LIFETIME": 600, "SESSIONBAG_COOKIE": {"samesite": "Strict"}},
         {"SESSIONBAG_ADAPTER": "memory", "SESSIONBAG_LIFETIME": 600, "SESSIONBAG_COOKIE_SAMESITE": "Strict"},
         {"SESSIONBAG": {"url": "memory://", "lifetime": 600, "cookie": {"samesite": "Strict"}}},
-        {"SESSIONBAG": {"adapter": Memory, "lifetime": datetime.timedelta(minutes=10), "cookie_samesite": "Strict"}},
+        {"SESSIONBAG": {"adapter": Memory, "lifetime": dt.timedelta(minutes=10), "cookie_samesite": "Strict"}},
         {"SESSIONBAG": {"url": "memory://", "lifetime": 600}, "SESSIONBAG_COOKIE_SAMESITE": "Strict"},
     ],
     ids=["keys", "flat keys", "mapping", "mapping of objects", "both"],
@@ -74,7 +76,7 @@ def test_flasks_own_settings_count_where_ours_are_silent():
         SESSION_COOKIE_HTTPONLY=False,
         SESSION_COOKIE_SAMESITE="None",
         APPLICATION_ROOT="/shop",
-        PERMANENT_SESSION_LIFETIME=datetime.timedelta(days=2),
+        PERMANENT_SESSION_LIFETIME=dt.timedelta(days=2),
     )
 
     cookie = factory.cookies
@@ -94,10 +96,17 @@ def test_without_any_settings_flasks_lifetime_and_our_safer_cookie_count():
 
 
 def test_a_short_lifetime_has_the_cores_absolute_one():
-    """An hour idle, a day in all."""
-    _, factory = configured(SESSIONBAG_URL="memory://", PERMANENT_SESSION_LIFETIME=3600)
+    """An hour idle, a day in all, wherever the hour is said."""
+    said = [
+        {"SESSIONBAG_URL": "memory://", "PERMANENT_SESSION_LIFETIME": 3600},
+        {"SESSIONBAG_URL": "memory://", "SESSIONBAG_LIFETIME": 3600},
+        {"SESSIONBAG_URL": "stream://?shards=0&lifetime=3600"},
+        {"SESSIONBAG_ADAPTER": "stream", "SESSIONBAG_OPTIONS": {"lifetime": 3600}},
+    ]
 
-    assert (factory.options.lifetime, factory.options.absolute_lifetime) == (3600, 86400)
+    lifetimes = [configured(**config)[1].options for config in said]
+
+    assert {(each.lifetime, each.absolute_lifetime) for each in lifetimes} == {(3600, 86400)}
 
 
 def test_ours_count_where_they_are_given():
@@ -165,7 +174,7 @@ def test_settings_that_say_the_same_agree():
     configured(
         SESSIONBAG_URL="memory://",
         SESSIONBAG_LIFETIME=3600,
-        PERMANENT_SESSION_LIFETIME=datetime.timedelta(hours=1),
+        PERMANENT_SESSION_LIFETIME=dt.timedelta(hours=1),
         SESSIONBAG_COOKIE_SAMESITE="strict",
         SESSION_COOKIE_SAMESITE="Strict",
     )
@@ -373,7 +382,7 @@ def test_a_cookie_that_was_given_up_is_not_renewed(cookies):
     app.add_url_rule("/rotate", "rotate", lambda: session.rotate() and "")
     visitor, late = app.test_client(), app.test_client()
     former = cookies(visitor.get("/permanent"))["session"].value
-    late.set_cookie("session", former)
+    late.bring(former)
     visitor.get("/rotate")
 
     response = late.get("/")

@@ -1,6 +1,6 @@
 """Visitors who come with a session from before: from Flask's own cookies, and from Flask-Session."""
 
-import datetime
+import datetime as dt
 import hashlib
 import json
 import pickle
@@ -13,12 +13,13 @@ import pytest
 from cachelib.file import FileSystemCache
 from cachelib.serializers import JSONSerializer
 from flask import Flask, flash, get_flashed_messages, session
+from flask_visitor import Visitor
 from markupsafe import Markup
 from redis import Redis
+from servers import HOST, Server, accepts, free_port, program
 from sessionbag import ConfigurationError, Memory
 from sessionbag_flask import FlaskSessions, SessionBag, SignedCookies, json_files
 from sessionbag_flask.readers import decoded
-from servers import HOST, Server, accepts, free_port, program
 
 KEY = "the application's key"
 DATA = {"user": "ada", "cart": {"grid": 2}, "count": 1}
@@ -27,6 +28,7 @@ DATA = {"user": "ada", "cart": {"grid": 2}, "count": 1}
 def site(**config):
     """Return an application that has been there for a while, and its visitors."""
     app = Flask("site")
+    app.test_client_class = Visitor
     app.config.update({"SECRET_KEY": KEY, **config})
 
     @app.get("/login")
@@ -117,7 +119,7 @@ def moved(request, redis, tmp_path):
 
 @pytest.mark.parametrize("name", ["session", "sid"])
 def test_a_visitor_stays_logged_in_while_the_application_moves(moved, serve, name):
-    """Served over HTTP before and after, under the same cookie name or another one: nothing of the session is missing."""
+    """Served over HTTP before and after, under the same cookie name or another: nothing of it is missing."""
     app, after = moved
     with serve(app) as visitor:
         visitor.get("/login")
@@ -187,10 +189,10 @@ def test_a_visitor_who_touches_nothing_is_not_looked_for(moved, serve):
     read = handler.read
     handler.read = lambda *given: asked.append(given) or read(*given)
     client = later.test_client()
-    client.set_cookie("session", visitor.jar["session"])
+    client.bring(visitor.jar["session"])
     client.get("/untouched")
     untouched = list(asked)
-    client.set_cookie("session", visitor.jar["session"][:-1] + "!")
+    client.bring(visitor.jar["session"][:-1] + "!")
 
     assert untouched == []
     assert client.get("/").json["user"] is None
@@ -199,7 +201,7 @@ def test_a_visitor_who_touches_nothing_is_not_looked_for(moved, serve):
 def test_a_cookie_of_ours_is_not_taken_for_one_from_before(store):
     """So nobody pays for the readers once the visitors have moved."""
     asked = []
-    app = site(SESSIONBAG_ADAPTER=store, SESSIONBAG_FORMER=[FlaskSessions(lambda key: asked.append(key))])
+    app = site(SESSIONBAG_ADAPTER=store, SESSIONBAG_FORMER=[FlaskSessions(asked.append)])
     SessionBag(app)
     visitor = app.test_client()
     visitor.get("/count")
@@ -216,13 +218,13 @@ def test_a_signed_cookie_that_is_too_old_or_of_another_key_is_nothing(store):
     app = site()
     visitor = app.test_client()
     visitor.get("/login")
-    value = visitor.get_cookie("session").value
+    value = visitor.cookie()
     answers = []
     for config in ({"SECRET_KEY": "another"}, {}):
         later = site(SESSIONBAG_ADAPTER=Memory(), SESSIONBAG_FORMER=[SignedCookies()], **config)
         SessionBag(later)
         client = later.test_client()
-        client.set_cookie("session", value)
+        client.bring(value)
         answers.append(client.get("/").json["user"])
 
     assert answers == [None, "ada"]
@@ -251,14 +253,14 @@ def test_files_of_cachelib_that_are_pickled_leave_the_visitor_with_a_new_session
     later = site(SESSIONBAG_URL="memory://", SESSIONBAG_FORMER=[FlaskSessions(json_files(tmp_path / "before"))])
     SessionBag(later)
     client = later.test_client()
-    client.set_cookie("session", visitor.get_cookie("session").value)
+    client.bring(visitor.cookie())
 
     assert client.get("/").json["user"] is None
     assert client.get("/count").text == "1"
 
 
 def test_a_file_that_has_expired_or_is_cut_off_is_nothing(tmp_path):
-    """cachelib's files begin with the time at which they end."""
+    """Files of cachelib begin with the time at which they end."""
     name = tmp_path / hashlib.sha256(b"key").hexdigest()
     get = json_files(tmp_path)
     seen = [get("key")]
@@ -279,7 +281,7 @@ def test_a_store_from_before_that_is_out_is_an_outage_and_no_logout(store):
     app = site(SESSIONBAG_ADAPTER=store, SESSIONBAG_FORMER=[FlaskSessions(out)])
     SessionBag(app)
     client = app.test_client()
-    client.set_cookie("session", "a-former-session")
+    client.bring("a-former-session")
 
     response = client.get("/")
 
@@ -300,7 +302,7 @@ def test_what_cannot_be_kept_is_left_aside_and_told(store, caplog):
     app = site(SESSIONBAG_ADAPTER=store, SESSIONBAG_FORMER=[Strange()])
     SessionBag(app)
     client = app.test_client()
-    client.set_cookie("old", "anything")
+    client.bring("anything", "old")
 
     assert client.get("/count").text == "1"
     assert "could not be taken over: thing is of type object" in caplog.text
@@ -314,7 +316,7 @@ def test_the_first_reader_that_finds_a_session_counts(redis, store):
     later = site(SESSIONBAG_ADAPTER=store, SESSIONBAG_FORMER=[SignedCookies(), *readers])
     SessionBag(later)
     client = later.test_client()
-    client.set_cookie("session", visitor.get_cookie("session").value)
+    client.bring(visitor.cookie())
 
     assert client.get("/").json == DATA
 
@@ -331,7 +333,7 @@ def test_a_lock_can_be_taken_by_the_request_that_moves_a_session(store):
         "/lock", "lock", lambda: f"{session.start('lock')} {session.info().concurrency} {session['user']}"
     )
     client = later.test_client()
-    client.set_cookie("session", visitor.get_cookie("session").value)
+    client.bring(visitor.cookie())
 
     assert client.get("/lock").text == "True lock ada"
     assert client.get("/").json == DATA
@@ -344,13 +346,18 @@ def test_a_reader_without_its_key_is_refused_at_the_start(reader):
     """It could read nothing."""
     app = site(SESSIONBAG_URL="memory://", SESSIONBAG_FORMER=[reader], SECRET_KEY=None)
 
-    with pytest.raises(ConfigurationError, match="SECRET_KEY is not set, and .* in SESSIONBAG_FORMER"):
+    with pytest.raises(ConfigurationError, match=r"SECRET_KEY is not set, and .* in SESSIONBAG_FORMER"):
         SessionBag(app)
 
 
 def test_types_that_flasks_cookies_keep_come_over(store):
     """With their types."""
-    value = {"when": datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC), "who": UUID(int=7), "pair": (1, b"2"), "html": Markup("<b>")}
+    value = {
+        "when": dt.datetime(2026, 1, 2, tzinfo=dt.UTC),
+        "who": UUID(int=7),
+        "pair": (1, b"2"),
+        "html": Markup("<b>"),
+    }
     app = site()
     app.add_url_rule("/value", "value", lambda: session.update(value=value) or "")
     visitor = app.test_client()
@@ -360,7 +367,7 @@ def test_types_that_flasks_cookies_keep_come_over(store):
     SessionBag(later)
     later.add_url_rule("/value", "value", lambda: seen.append(session["value"]) or "")
     client = later.test_client()
-    client.set_cookie("session", visitor.get_cookie("session").value)
+    client.bring(visitor.cookie())
     client.get("/value")
 
     assert seen == [value]

@@ -15,6 +15,7 @@ from flask_login import (
     login_user,
     logout_user,
 )
+from flask_visitor import Visitor
 from sessionbag import StoreUnavailable
 from sessionbag_flask import SessionBag
 
@@ -27,6 +28,7 @@ class User(UserMixin):
 @pytest.fixture
 def app(store):
     app = Flask("club")
+    app.test_client_class = Visitor
     app.config.update(SESSIONBAG_ADAPTER=store, SECRET_KEY="for the remember-me cookie")
     SessionBag(app)
     manager = LoginManager(app)
@@ -54,7 +56,7 @@ def test_a_login_keeps_the_cart_and_changes_the_id_by_itself(app, visitor):
     before = cookie_of(visitor.get("/cart"))
     after = cookie_of(visitor.get("/login"))
     thief = app.test_client()
-    thief.set_cookie("session", before)
+    thief.bring(before)
 
     assert after not in {None, before}
     assert visitor.get("/members").text == "ada ['grid']"
@@ -67,7 +69,7 @@ def test_a_logout_keeps_the_cart_and_changes_the_id_as_well(app, visitor):
     inside = cookie_of(visitor.get("/login"))
     after = cookie_of(visitor.get("/logout"))
     thief = app.test_client()
-    thief.set_cookie("session", inside)
+    thief.bring(inside)
 
     assert after not in {None, inside}
     assert visitor.get("/members").status_code == 401
@@ -93,7 +95,7 @@ def test_remember_me_brings_a_member_back_without_a_session_and_not_fresh(app, v
     remember = cookie_of(visitor.get("/remember"), "remember_token")
     fresh = visitor.get("/account").status_code
     returning = app.test_client()
-    returning.set_cookie("remember_token", remember)
+    returning.bring(remember, "remember_token")
 
     seen = [returning.get(path).status_code for path in ("/members", "/account")]
     stale = returning.get("/fresh").text
@@ -110,7 +112,7 @@ def test_a_logout_takes_the_remember_me_cookie_back(visitor):
     visitor.get("/remember")
     visitor.get("/logout")
 
-    assert visitor.get_cookie("remember_token") is None
+    assert visitor.cookie("remember_token") is None
     assert visitor.get("/members").status_code == 401
 
 

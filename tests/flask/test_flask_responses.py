@@ -199,7 +199,7 @@ def test_what_saving_raises_comes_to_the_applications_error_handlers(app, visito
         session.start("strict")
         session["a"] = 2
         other = app.test_client()
-        other.set_cookie("session", session.get_id())
+        other.bring(session.get_id())
         other.get("/other")
         return ""
 

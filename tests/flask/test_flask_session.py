@@ -208,7 +208,7 @@ def test_a_change_of_id_keeps_the_data_and_ends_the_former_id(app, visitor, cook
     before = cookies(visitor.get("/begin"))["session"].value
     after = cookies(visitor.get("/login"))["session"].value
     thief = app.test_client()
-    thief.set_cookie("session", before)
+    thief.bring(before)
 
     assert before != after
     assert visitor.get("/").text == "ada"
@@ -231,7 +231,7 @@ def test_clear_ends_the_session_and_what_is_set_then_begins_another_one(app, vis
     assert seen == "{'user': 'ada'}"
     assert (out.value, out["max-age"]) == ("", "0")
     for stolen in (before, after):
-        thief.set_cookie("session", stolen)
+        thief.bring(stolen)
         assert thief.get("/").text == "{}"
 
 
@@ -254,7 +254,7 @@ def test_a_session_that_ended_elsewhere_stays_ended(app, visitor):
     def slow():
         session["late"] = 1
         other = app.test_client()
-        other.set_cookie("session", session.get_id())
+        other.bring(session.get_id())
         app.view_functions["home"]()
         ended = sessionbag_flask.session.manager
         with app.test_request_context(headers={"Cookie": f"session={ended.get_id()}"}):
@@ -278,7 +278,7 @@ def test_two_overlapping_requests_both_keep_their_changes(app, visitor):
     def slow():
         session["items"].append("b")
         meanwhile = app.test_client()
-        meanwhile.set_cookie("session", session.get_id())
+        meanwhile.bring(session.get_id())
         meanwhile.get("/other")
         return ""
 

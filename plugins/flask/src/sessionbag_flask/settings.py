@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 from sessionbag import AdapterError, ConfigurationError, CookiePolicy, ManagerFactory, OptionSet, option
@@ -101,7 +103,7 @@ def make_factory(app: Flask, settings: Settings) -> ManagerFactory:
         raise ConfigurationError(
             f"no store is configured. Set {PREFIX}URL, as in {PREFIX}URL = 'stream://', or {PREFIX}ADAPTER"
         )
-    standing_in = flask_settings(app)
+    standing_in = flask_settings(app) | _beside(app, settings)
     try:
         return ManagerFactory.from_config({**config, "adapter": adapter}, defaults=_nested(standing_in))
     except ConfigurationError as error:
@@ -122,11 +124,22 @@ def flask_settings(app: Flask) -> Settings:
         "cookie.samesite": config["SESSION_COOKIE_SAMESITE"] or "Lax",
         "cookie.partitioned": config.get("SESSION_COOKIE_PARTITIONED", False),
     }
-    found = {name: Setting(FLASK[name], value) for name, value in values.items()}
+    return {name: Setting(FLASK[name], value) for name, value in values.items()}
+
+
+def _beside(app: Flask, settings: Settings) -> Settings:
+    """Return defaults that are others for Flask's users, and that no setting of Flask tells."""
+    ours = settings.get("lifetime", settings.get("options.lifetime", Setting("", app.permanent_session_lifetime))).value
+    url = settings.get("url", Setting("", None)).value
+    if isinstance(url, str) and "lifetime=" in url:
+        ours = int(re.sub(r".*[?&]lifetime=([0-9]+).*|.*", r"0\1", url, flags=re.DOTALL))
+    seconds = ours.total_seconds() if isinstance(ours, timedelta) else ours
     # Not shorter than the idle lifetime, which would then say nothing.
-    found["absolute_lifetime"] = Setting(FLASK["lifetime"], max(lifetime, _DAY))
-    found["serializer"] = Setting(f"{PREFIX}SERIALIZER", FlaskSerializer())
-    return found
+    absolute = max(_DAY, int(seconds)) if isinstance(seconds, (int, float)) else _DAY
+    return {
+        "absolute_lifetime": Setting(f"{PREFIX}ABSOLUTE_LIFETIME", absolute),
+        "serializer": Setting(f"{PREFIX}SERIALIZER", FlaskSerializer()),
+    }
 
 
 def refuse_contradictions(app: Flask, settings: Settings, factory: ManagerFactory) -> None:
