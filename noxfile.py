@@ -20,6 +20,7 @@ OUTSIDERS = sorted(path.parent for path in Path().glob("examples/*/pyproject.tom
 WORKSPACE = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(nox.project.load_toml("core/pyproject.toml"))
 DEFAULT_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+FLASKS = {"oldest": ("flask[async]==2.2.*", "werkzeug==2.2.*"), "current": ("flask[async]",)}
 PARALLEL = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadscope")
 """How pytest spreads tests over the cores: those of one class or module stay together, and share its servers."""
 
@@ -67,6 +68,14 @@ def async_shop(session: nox.Session) -> None:
     session.run("python", "-m", "async_shop", *session.posargs)
 
 
+@nox.session(name="flask-shop", requires=["build"])
+def flask_shop(session: nox.Session) -> None:
+    """Start the example shop in Flask, on the wheels; ``-- --once`` drives it and reports."""
+    install(session, "--requirement", "examples/flask_shop/requirements.txt")
+    session.chdir("examples/flask_shop")
+    session.run("python", "-m", "flask_shop", *session.posargs)
+
+
 @nox.session(requires=["build"])
 def tests(session: nox.Session) -> None:
     """Test the installed wheels with the default Python."""
@@ -81,6 +90,14 @@ def pythons(session: nox.Session) -> None:
     """Test the installed wheels with each other supported Python that this machine has."""
     install(session, *group("test"))
     session.run("pytest", *PARALLEL, *session.posargs)
+
+
+@nox.session(requires=["build"])
+@nox.parametrize("flask", FLASKS)
+def flask(session: nox.Session, flask: str) -> None:
+    """Test the extension for Flask with the oldest release that it supports, and with the current one."""
+    install(session, *group("flask"), *FLASKS[flask])
+    session.run("pytest", *PARALLEL, *(session.posargs or ["tests/flask"]))
 
 
 @nox.session(requires=["build"])
@@ -103,8 +120,8 @@ def fuzz(session: nox.Session) -> None:
 @nox.session(requires=["build"])
 def benchmarks(session: nox.Session) -> None:
     """Measure what sessions cost, beside bare stores and beside what others have; ``-- --rounds N``."""
-    install(session, "starlette", "starsessions")
-    for program in ("stream", "asgi", "crypto", "discovery"):
+    install(session, "starlette", "starsessions", "flask", "flask-session[cachelib,memcached,redis]")
+    for program in ("stream", "asgi", "crypto", "discovery", "flask_sessions"):
         session.run("python", f"benchmarks/{program}.py", *session.posargs)
 
 
@@ -123,6 +140,13 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     sources = [str(distribution / "src") for distribution in (*DISTRIBUTIONS, *OUTSIDERS)]
-    programs = ("examples/shop", "examples/async_shop", "tests/async/async_public_face.py", "dev.py", "noxfile.py")
+    programs = (
+        "examples/shop",
+        "examples/async_shop",
+        "examples/flask_shop",
+        "tests/async/async_public_face.py",
+        "dev.py",
+        "noxfile.py",
+    )
     session.run("mypy", *sources, *programs)
     session.run("pyright", "--pythonpath", f"{session.bin}/python", "tests/async/async_public_face.py")

@@ -155,15 +155,19 @@ class SessionCookie:
                 return _unquoted(value.strip(_BLANKS))
         return None
 
-    def set(self, session_id: str, *, secure: bool) -> str:
+    def set(self, session_id: str, *, secure: bool, max_age: int | None = None) -> str:
         """Return the ``Set-Cookie`` value that hands out the id; ``secure`` says whether the request came over https.
 
+        ``max_age`` is in seconds and counts for this one cookie instead of the policy's, up to `MAX_AGE_LIMIT`.
         A comma is written as ``%2C``, because a cookie's value must not hold one (RFC 6265, section 4.1.1).
         Raises `InvalidSessionId` for anything but an id, so that nothing can break out of the header.
         """
         if not _ID.fullmatch(session_id):
             raise InvalidSessionId("this is no session id. Use 1 to 128 characters of [a-zA-Z0-9,-]")
-        return f"{self.name}={session_id.replace(',', _COMMA)}{self._attributes.keep}{self._flags(secure=secure)}"
+        keep = self._attributes.keep
+        if max_age is not None:
+            keep = f"{self._attributes.place}; Max-Age={min(max_age, MAX_AGE_LIMIT)}"
+        return f"{self.name}={session_id.replace(',', _COMMA)}{keep}{self._flags(secure=secure)}"
 
     def expire(self, *, secure: bool) -> str:
         """Return the ``Set-Cookie`` value that removes the cookie, with the attributes it was set with."""
@@ -180,6 +184,7 @@ class SessionCookie:
 class _Attributes(NamedTuple):
     """The parts of a ``Set-Cookie`` value after the cookie's own, made once."""
 
+    place: str
     keep: str
     expire: str
     plain: str
@@ -191,7 +196,7 @@ def _attributes(policy: CookiePolicy) -> _Attributes:
     age = "" if policy.max_age is None else f"; Max-Age={policy.max_age}"
     flags = f"{'; HttpOnly' if policy.httponly else ''}; SameSite={policy.samesite}"
     flags += "; Partitioned" if policy.partitioned else ""
-    return _Attributes(f"{place}{age}", f"{place}; Max-Age=0; Expires={_PAST}", flags, f"; Secure{flags}")
+    return _Attributes(place, f"{place}{age}", f"{place}; Max-Age=0; Expires={_PAST}", flags, f"; Secure{flags}")
 
 
 def _unquoted(value: str) -> str:

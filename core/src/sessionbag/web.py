@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self, TypeAlias, TypeVar
 
 from sessionbag.errors import ConfigurationError
 from sessionbag.manager.interface import SessionStatus
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sessionbag.cookies import SessionCookie
     from sessionbag.manager.face import SessionFace
 
-    Headers = list[tuple[str, str]]
+Headers: TypeAlias = list[tuple[str, str]]
 
 RETRY_AFTER: Final = 5
 """Seconds after which a visitor is asked to come back when the store is out."""
@@ -42,14 +42,32 @@ def plain_answer(status: int) -> tuple[Headers, bytes]:
     return headers, text
 
 
-def with_session(headers: Headers, session: SessionFace, cookie: SessionCookie, *, secure: bool) -> Headers:
+class CookieAge(NamedTuple):
+    """How long a browser is to keep the cookie of one session, where that is not for all sessions the same."""
+
+    max_age: int | None = None
+    """Seconds; None: as the policy says."""
+
+    renewed: bool = False
+    """Whether it begins anew with this response, also where the session's id stays."""
+
+
+POLICY: Final = CookieAge()
+
+
+def with_session(
+    headers: Headers, session: SessionFace, cookie: SessionCookie, *, secure: bool, age: CookieAge = POLICY
+) -> Headers:
     """Return the headers with what a session adds to them that was used; ``secure``: the request came over https."""
     headers = _vary_by_cookie(headers)
-    change = session.cookie_change()
+    change = session.cookie_change(renewed=age.renewed)
     if change is None:
         # What was made without the session, because the store is out, is not what the visitor is to see afterwards.
         return _not_stored(headers) if session.status() is SessionStatus.SESSION_DISABLED else headers
-    value = cookie.expire(secure=secure) if change.session_id is None else cookie.set(change.session_id, secure=secure)
+    if change.session_id is None:
+        value = cookie.expire(secure=secure)
+    else:
+        value = cookie.set(change.session_id, secure=secure, max_age=age.max_age)
     return [*_not_stored(headers), ("Set-Cookie", value)]
 
 

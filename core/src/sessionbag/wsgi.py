@@ -2,31 +2,24 @@
 
 The session is saved before the response's headers go out, because only then a cookie can still be set and an outage
 still be answered. `_Head` holds what ``start_response`` was given until then, and `_Response` takes one response
-through the four moments at which something happens: application called, headers out, body ended, body closed.
+through the four moments at which something happens: application called, headers out, body ended, body closed. What
+that means for the session says `Exchange`.
 """
 
 from __future__ import annotations
 
 import io
 import logging
-from contextlib import suppress
 from contextvars import copy_context
-from http import HTTPStatus
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from sessionbag.config import ManagerFactory
 from sessionbag.current import DEFAULT_KEY, set_current
-from sessionbag.errors import SessionGone, StoreUnavailable
+from sessionbag.errors import StoreUnavailable
+from sessionbag.exchange import Exchange
 from sessionbag.outage import page_of
-from sessionbag.web import (
-    LATE_FAILURE,
-    OUTAGE,
-    ProxyWarning,
-    factory_of,
-    plain_answer,
-    refuse_rival,
-    with_session,
-)
+from sessionbag.web import ProxyWarning, factory_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -34,10 +27,7 @@ if TYPE_CHECKING:
 
     from _typeshed import OptExcInfo
 
-    from sessionbag.cookies import SessionCookie
-    from sessionbag.manager import Manager
-
-    Headers = list[tuple[str, str]]
+    from sessionbag.web import Headers
 
 logger: Final = logging.getLogger("sessionbag.wsgi")
 
@@ -88,14 +78,16 @@ class SessionMiddleware:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Run the application with a session in its environ."""
-        if "HTTP_X_FORWARDED_PROTO" in environ and not _is_https(environ):
+        secure = environ.get("wsgi.url_scheme") == "https"
+        if "HTTP_X_FORWARDED_PROTO" in environ and not secure:
             self._proxy.consider(environ["HTTP_X_FORWARDED_PROTO"])
         cookies = environ.get("HTTP_COOKIE")
-        head = _Head()
-        manager = self.factory.new_instance(self._cookie.read(cookies) if cookies else None, headers_sent=head.is_sent)
-        environ[self.key] = manager
-        response = _Response(manager, head, self._cookie, environ, start_response, self.unavailable)
-        return response.run(self.app, self.key)
+        page = None if self.unavailable is None else partial(page_of, self.unavailable, environ)
+        exchange = Exchange(self._cookie, logger, secure=secure, page=page)
+        exchange.manager = environ[self.key] = self.factory.new_instance(
+            self._cookie.read(cookies) if cookies else None, headers_sent=exchange.is_sent
+        )
+        return _Response(exchange, environ, start_response).run(self.app, self.key)
 
     def close(self) -> None:
         """Close the factory if it was made here of a URL or a mapping; one that was passed in is its maker's."""
@@ -106,21 +98,16 @@ class SessionMiddleware:
 class _Head:
     """Status and headers, held until they go out."""
 
-    __slots__ = ("headers", "sent", "status")
+    __slots__ = ("headers", "status")
 
     def __init__(self) -> None:
         self.status: str | None = None
         self.headers: Headers = []
-        self.sent = False
 
-    def is_sent(self) -> bool:
-        """Say whether the headers are out: for the manager, which shares nothing else with the response."""
-        return self.sent
-
-    def hold(self, status: str, headers: Headers, exc_info: OptExcInfo | None) -> None:
+    def hold(self, status: str, headers: Headers, exc_info: OptExcInfo | None, *, sent: bool) -> None:
         """Take what ``start_response`` was given: once, and again only with an exception to report."""
         if exc_info is not None and exc_info[1] is not None:
-            if self.sent:
+            if sent:
                 raise exc_info[1].with_traceback(exc_info[2])
         elif self.status is not None:
             raise AssertionError(
@@ -141,34 +128,13 @@ class _Response:
     Everything of the application runs in one context of its own, so that its session is the current one there.
     """
 
-    __slots__ = (
-        "_body",
-        "_context",
-        "_cookie",
-        "_environ",
-        "_head",
-        "_items",
-        "_manager",
-        "_send",
-        "_unavailable",
-        "_write",
-    )
+    __slots__ = ("_body", "_context", "_environ", "_exchange", "_head", "_items", "_send", "_write")
 
-    def __init__(  # noqa: PLR0913, PLR0917  # what a request has, and what is made of it
-        self,
-        manager: Manager,
-        head: _Head,
-        cookie: SessionCookie,
-        environ: WSGIEnvironment,
-        send: StartResponse,
-        unavailable: WSGIApplication | None,
-    ) -> None:
-        self._manager = manager
-        self._head = head
-        self._cookie = cookie
+    def __init__(self, exchange: Exchange, environ: WSGIEnvironment, send: StartResponse) -> None:
+        self._exchange = exchange
+        self._head = _Head()
         self._environ = environ
         self._send = send
-        self._unavailable = unavailable
         self._write: Callable[[bytes], object]
         self._context = copy_context()
         self._body: Iterable[bytes] = ()
@@ -189,11 +155,11 @@ class _Response:
         self._context.run(self._close)
 
     def _call(self, app: WSGIApplication, key: str) -> Iterable[bytes]:
-        set_current(self._manager, key)
+        set_current(self._exchange.manager, key)
         try:
             self._body = app(self._environ, self._start_response)
             if _is_whole(self._body, self._environ):
-                self._finish(self._end)
+                self._finish(whole=True)
                 return self._body
             self._items = iter(self._body)
         except BaseException as error:  # noqa: BLE001  # `_failed` raises what it does not answer
@@ -207,12 +173,12 @@ class _Response:
     def _start_response(
         self, status: str, headers: Headers, exc_info: OptExcInfo | None = None, /
     ) -> Callable[[bytes], object]:
-        self._head.hold(status, headers, exc_info)
+        self._head.hold(status, headers, exc_info, sent=self._exchange.sent)
         return self._write_out
 
     def _write_out(self, data: bytes) -> None:
-        if not self._head.sent:
-            self._commit(self._save)
+        if not self._exchange.sent:
+            self._commit(whole=False)
         self._write(data)
 
     def _next(self) -> bytes:
@@ -228,104 +194,51 @@ class _Response:
         try:
             item = next(self._items)
         except StopIteration:
-            self._finish(self._save)
+            self._finish(whole=False)
             raise
-        if not self._head.sent:
-            self._commit(self._save)
+        if not self._exchange.sent:
+            self._commit(whole=False)
         return item
 
     def _close(self) -> None:
+        exchange = self._exchange
         try:
             self._close_body()
         except BaseException:
-            self._manager.abort()
+            exchange.manager.abort()
             raise
-        if self._head.sent:
-            self._late(self._end)
+        if exchange.sent:
+            exchange.late(exchange.end)
         else:
-            self._manager.abort()  # the server gave up before it asked for the first item: no cookie can follow
+            exchange.manager.abort()  # the server gave up before it asked for the first item: no cookie can follow
 
     def _close_body(self) -> None:
         body, self._body = self._body, ()
         if hasattr(body, "close"):
             body.close()
 
-    def _finish(self, save: Callable[[], None]) -> None:
+    def _finish(self, *, whole: bool) -> None:
         """Do at the end of the body what is still to be done."""
-        if self._head.sent:
-            self._late(save)
+        exchange = self._exchange
+        if not exchange.sent:
+            self._commit(whole=whole)
         else:
-            self._commit(save)
+            exchange.late(exchange.end if whole else exchange.save)
 
-    def _commit(self, save: Callable[[], None]) -> None:
+    def _commit(self, *, whole: bool) -> None:
         """Save the session and let the headers go out."""
-        self._head.started()
-        refuse_rival(self._cookie, (value for name, value in self._head.headers if name.lower() == "set-cookie"))
-        if self._manager.accessed():
-            save()
-        self._send_head()
-
-    def _late(self, save: Callable[[], None]) -> None:
-        """Save what was changed while the body went out; nobody can be told of a failure but the log."""
-        try:
-            save()
-        except Exception:
-            logger.exception(LATE_FAILURE)
-            self._manager.abort()
-
-    def _save(self) -> None:
-        """Save and let the session go on; one that ended meanwhile stays ended, and its hook was told."""
-        if not self._tells_of_an_error():
-            with suppress(SessionGone):
-                self._manager.save()
-
-    def _end(self) -> None:
-        """Save and let go of the session."""
-        if self._tells_of_an_error():
-            self._manager.abort()
-        else:
-            self._manager.close()
-
-    def _tells_of_an_error(self) -> bool:
-        return self._head.started().startswith("5")
+        status = self._head.started()
+        headers = self._exchange.commit(self._head.headers, failed=status.startswith("5"), whole=whole)
+        self._write = self._send(status, headers)
 
     def _failed(self, error: BaseException) -> Iterator[bytes]:
         """Give the session up, and answer in the application's place or raise the error again."""
-        self._manager.abort()
-        if not self._head.sent:
-            if isinstance(error, StoreUnavailable):
-                logger.error(OUTAGE, exc_info=error)
-                return self._answer_outage(error)
-            if isinstance(error, Exception) and self._manager.cookie_change() is not None:
-                return _then_raise(self._answer(HTTPStatus.INTERNAL_SERVER_ERROR), error)
-        raise error
-
-    def _answer_outage(self, error: StoreUnavailable) -> Iterator[bytes]:
-        if self._unavailable is not None:
-            self._manager._state.go_without(error)  # noqa: SLF001  # the page cannot have the session either
-            page = page_of(self._unavailable, self._environ)
-            if page is not None:
-                self._head.status, self._head.headers, body = page
-                self._send_head()
-                return iter((body,))
-        return self._answer(HTTPStatus.SERVICE_UNAVAILABLE)
-
-    def _answer(self, status: HTTPStatus) -> Iterator[bytes]:
-        self._head.status = f"{status.value} {status.phrase}"
-        self._head.headers, text = plain_answer(status)
-        self._send_head()
-        return iter(() if self._environ.get("REQUEST_METHOD") == "HEAD" else (text,))
-
-    def _send_head(self) -> None:
-        headers = self._head.headers
-        if self._manager.accessed():
-            headers = with_session(headers, self._manager, self._cookie, secure=_is_https(self._environ))
-        self._head.sent = True
-        self._write = self._send(self._head.started(), headers)
-
-
-def _is_https(environ: WSGIEnvironment) -> bool:
-    return environ.get("wsgi.url_scheme") == "https"
+        answer = self._exchange.give_up(error)
+        if answer is None:
+            raise error
+        self._write = self._send(answer.status, answer.headers)
+        items = iter(() if self._environ.get("REQUEST_METHOD") == "HEAD" else (answer.body,))
+        return items if isinstance(error, StoreUnavailable) else _then_raise(items, error)
 
 
 def _is_whole(body: Iterable[bytes], environ: WSGIEnvironment) -> bool:
@@ -339,7 +252,7 @@ def _is_whole(body: Iterable[bytes], environ: WSGIEnvironment) -> bool:
     return isinstance(wrapper, type) and isinstance(body, wrapper)
 
 
-def _then_raise(answer: Iterator[bytes], error: Exception) -> Iterator[bytes]:
+def _then_raise(answer: Iterator[bytes], error: BaseException) -> Iterator[bytes]:
     """Yield the answer, so that its headers go out, then raise the error, so that the server hears of it."""
     yield from answer
     raise error

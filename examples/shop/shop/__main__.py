@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from sessionbag import ManagerFactory, SessionError
+from sessionbag.wsgi import SessionMiddleware
 
+from shop.app import shop
 from shop.once import once
 from shop.report import Report
 from shop.server import Server
@@ -54,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
 def _open(given: argparse.Namespace) -> int:
     """Serve until the process is interrupted."""
     with _factory(given.url, DEFAULT_URL) as factory:
-        server = Server(factory, given.host, given.port)
+        server = Server(SessionMiddleware(shop, factory), given.host, given.port)
         print(f"The shop is open at {server.address} (Ctrl-C closes it)", flush=True)
         with suppress(KeyboardInterrupt):
             server.run()
@@ -68,7 +70,7 @@ def _once(given: argparse.Namespace) -> int:
     with (
         TemporaryDirectory(prefix="shop-") as folder,
         _factory(given.url, DEFAULT_URL + quote(folder)) as factory,
-        Server(factory, given.host, given.port).running() as address,
+        Server(SessionMiddleware(shop, factory), given.host, given.port).running() as address,
     ):
         once(address, _files_of(factory), report)
     print(report)

@@ -8,16 +8,13 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from sessionbag.wsgi import SessionMiddleware
 from waitress import wasyncore
 from waitress.server import create_server
 
-from shop.app import shop
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from wsgiref.types import WSGIApplication
 
-    from sessionbag import ManagerFactory
     from waitress.server import BaseWSGIServer
 
 THREADS: Final = 24
@@ -42,12 +39,11 @@ class Server:
     Raises `OSError` when the port cannot be had.
     """
 
-    def __init__(self, factory: ManagerFactory, host: str, port: int) -> None:
+    def __init__(self, app: WSGIApplication, host: str, port: int) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listening = socket.create_server((host, port), family=family)
         self.address: Final = Address(*listening.getsockname()[:2])
         self._sockets: dict[int, socket.socket] = {}
-        app = SessionMiddleware(shop, factory)
         # On a busy machine a request waits for its thread now and then, of which nobody needs to hear.
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         # One socket makes one server: no MultiSocketServer.

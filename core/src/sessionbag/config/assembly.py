@@ -50,15 +50,18 @@ def check_opened(parts: Parts[Any], answer: bool) -> None:
 
 def resolve(given: Mapping[str, object]) -> Parts[SessionHandler]:
     """Check a configuration and make its parts, with a handler that has plain methods; see `resolve_for`."""
-    return resolve_for(given, AdapterFactory)
+    return resolve_for(given, AdapterFactory, {})
 
 
-def resolve_for(given: Mapping[str, object], adapters: type[HandlerFactory[H]]) -> Parts[H]:
+def resolve_for(
+    given: Mapping[str, object], adapters: type[HandlerFactory[H]], defaults: Mapping[str, object]
+) -> Parts[H]:
     """Check a configuration and make its parts, with a handler that such a factory makes; nothing is opened.
 
-    With ``enabled=False`` no adapter is looked for. Raises `ConfigurationError` and its kinds.
+    ``defaults`` stand in for options that are not given. With ``enabled=False`` no adapter is looked for.
+    Raises `ConfigurationError` and its kinds.
     """
-    options = FactoryOptions.from_mapping(given)
+    options = FactoryOptions.from_mapping(_over(defaults, given))
     prefer = cast("Mapping[str, str]", options.prefer)
     cast("CookiePolicy", options.cookie).bind(options.name)
     hooks = _hooks(options, prefer)
@@ -71,6 +74,14 @@ def resolve_for(given: Mapping[str, object], adapters: type[HandlerFactory[H]]) 
     adapter = _adapter(options, factory, hooks)
     options = _agree_on_lifetime(options, given, adapter.lifetime)
     return Parts(options, codec, _handler(adapter, options, serializer), hooks, adapter.save_path)
+
+
+def _over(defaults: Mapping[str, object], given: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the options that are given over those that stand in for them, each of the cookie's by itself."""
+    inner, cookie = defaults.get("cookie"), given.get("cookie", {})
+    if isinstance(inner, Mapping) and isinstance(cookie, Mapping):
+        return {**defaults, **given, "cookie": {**inner, **cookie}}
+    return {**defaults, **given}
 
 
 def _handler(adapter: _Adapter[H], options: FactoryOptions, serializer: Serializer) -> H:

@@ -17,10 +17,10 @@ from sessionbag.lifecycle import drive_async, never
 from sessionbag.manager.asynchronous import AsyncManager, perform, started
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
-    from sessionbag.lifecycle import Flow, PrincipalSession
+    from sessionbag.lifecycle import Flow, PrincipalSession, Sources
 
 T = TypeVar("T")
 
@@ -37,9 +37,8 @@ class AsyncManagerFactory(Configured[AsyncSessionHandler]):
     Raises `ConfigurationError` and its kinds.
     """
 
-    def __init__(self, /, adapter: object = None, **given: object) -> None:
-        """Check the configuration and make its parts."""
-        super().__init__(adapter, **given)
+    def _assemble(self, given: Mapping[str, object], defaults: Mapping[str, object]) -> None:
+        super()._assemble(given, defaults)
         self._opened = not self.options.enabled
         self._opening: asyncio.Task[None] | None = None
 
@@ -47,11 +46,17 @@ class AsyncManagerFactory(Configured[AsyncSessionHandler]):
     def _adapters(cls) -> type[AsyncAdapterFactory]:
         return AsyncAdapterFactory
 
-    def new_instance(self, session_id: str | None = None, *, headers_sent: Callable[[], bool] = never) -> AsyncManager:
+    def new_instance(
+        self,
+        session_id: str | None = None,
+        *,
+        headers_sent: Callable[[], bool] = never,
+        sources: Sources | None = None,
+    ) -> AsyncManager:
         """Make the manager of one request, which starts itself in its awaited members.
 
         ``session_id`` is what the request's cookie holds, whatever that is. ``headers_sent`` tells whether it is too
-        late to set a cookie. Raises `SessionError` after `close`.
+        late to set a cookie. ``sources`` counts instead of the factory's. Raises `SessionError` after `close`.
         """
         if self._closed:
             raise self._is_closed()
@@ -63,7 +68,7 @@ class AsyncManagerFactory(Configured[AsyncSessionHandler]):
             hooks=hooks,
             session_id=session_id,
             headers_sent=headers_sent,
-            sources=self._sources,
+            sources=sources or self.sources,
             opener=self.open,
         )
 

@@ -24,12 +24,15 @@ if TYPE_CHECKING:
 class Configured(Generic[H]):
     """A factory that is made from a configuration, wherever that comes from."""
 
-    _sources: Sources = SYSTEM
-    """Where the sessions have the time from; the test kit brings another clock."""
+    sources: Sources = SYSTEM
+    """Clock, ids and chance of the managers that it makes."""
 
     def __init__(self, /, adapter: object = None, **given: object) -> None:
         """Check the configuration and make its parts."""
-        self._parts: Parts[H] = resolve_for({"adapter": adapter, **given}, self._adapters())
+        self._assemble({"adapter": adapter, **given}, {})
+
+    def _assemble(self, given: Mapping[str, object], defaults: Mapping[str, object]) -> None:
+        self._parts: Parts[H] = resolve_for(given, self._adapters(), defaults)
         self._closed = False
 
     @classmethod
@@ -38,15 +41,21 @@ class Configured(Generic[H]):
         raise NotImplementedError
 
     @classmethod
-    def from_config(cls, config: Mapping[str, object]) -> Self:
+    def from_config(cls, config: Mapping[str, object], *, defaults: Mapping[str, object] | None = None) -> Self:
         """Make a factory from a mapping of options.
 
+        ``defaults`` are options that count where nothing else is said, not even in the adapter's own options: for
+        frameworks that have settings of their own. Its ``cookie`` is a mapping of those attributes.
         Raises the same as the constructor.
         """
         strange = [name for name in config if not isinstance(name, str)]
         if strange:
             raise ConfigurationError(f"the names of options are texts, not {type(strange[0]).__name__}")
-        return cls(**config)
+        if not defaults:
+            return cls(**config)
+        factory = cls.__new__(cls)
+        factory._assemble(config, defaults)  # noqa: SLF001  # it is ours
+        return factory
 
     @classmethod
     def from_toml(cls, path: str | os.PathLike[str]) -> Self:
@@ -106,7 +115,7 @@ class Configured(Generic[H]):
         options, codec, _, hooks, _ = self._parts
         if not options.principal_index and options.enabled:
             raise ConfigurationError("no list of a principal's sessions is kept here. Set principal_index=True")
-        return Session(options, codec, sources=self._sources, observed=hooks is not None)
+        return Session(options, codec, sources=self.sources, observed=hooks is not None)
 
     def _longest_lifetime(self) -> int:
         """Return the seconds after which a record that carries no deadline of its own has expired."""

@@ -17,10 +17,10 @@ from sessionbag.manager import Manager
 from sessionbag.manager.sync import perform, started
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
-    from sessionbag.lifecycle import Flow, PrincipalSession
+    from sessionbag.lifecycle import Flow, PrincipalSession, Sources
 
 T = TypeVar("T")
 
@@ -39,9 +39,8 @@ class ManagerFactory(Configured[SessionHandler]):
     Raises `ConfigurationError` and its kinds, and `StoreUnavailable`.
     """
 
-    def __init__(self, /, adapter: object = None, **given: object) -> None:
-        """Check the configuration, make its parts and open the adapter."""
-        super().__init__(adapter, **given)
+    def _assemble(self, given: Mapping[str, object], defaults: Mapping[str, object]) -> None:
+        super()._assemble(given, defaults)
         if self.options.enabled:
             check_opened(self._parts, self.handler.open(self._parts.save_path, self.options.name))
 
@@ -49,11 +48,17 @@ class ManagerFactory(Configured[SessionHandler]):
     def _adapters(cls) -> type[AdapterFactory]:
         return AdapterFactory
 
-    def new_instance(self, session_id: str | None = None, *, headers_sent: Callable[[], bool] = never) -> Manager:
+    def new_instance(
+        self,
+        session_id: str | None = None,
+        *,
+        headers_sent: Callable[[], bool] = never,
+        sources: Sources | None = None,
+    ) -> Manager:
         """Make the manager of one request, which starts itself at the first access.
 
         ``session_id`` is what the request's cookie holds, whatever that is. ``headers_sent`` tells whether it is too
-        late to set a cookie. Raises `SessionError` after `close`.
+        late to set a cookie. ``sources`` counts instead of the factory's. Raises `SessionError` after `close`.
         """
         if self._closed:
             raise self._is_closed()
@@ -65,7 +70,7 @@ class ManagerFactory(Configured[SessionHandler]):
             hooks=hooks,
             session_id=session_id,
             headers_sent=headers_sent,
-            sources=self._sources,
+            sources=sources or self.sources,
         )
 
     def sessions_of(self, principal: str) -> list[PrincipalSession]:

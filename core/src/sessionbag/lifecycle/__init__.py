@@ -23,7 +23,7 @@ from sessionbag.lifecycle.operations import (
 from sessionbag.lifecycle.policy import GRACE, Concurrency, SessionOptions, check_name
 from sessionbag.lifecycle.principals import PrincipalSession, check_principal, claim, keys_of, revoke, sessions_of
 from sessionbag.lifecycle.saving import changed, regenerate_id, reload, rotate, save
-from sessionbag.lifecycle.starting import start, stored_id
+from sessionbag.lifecycle.starting import own_cookie, start, stored_id
 from sessionbag.lifecycle.state import SYSTEM, CookieChange, Phase, Session, Sources, hashed, is_id, is_same_id, never
 
 __all__ = [
@@ -60,6 +60,7 @@ __all__ = [
     "keys_of",
     "modify",
     "never",
+    "own_cookie",
     "regenerate_id",
     "reload",
     "revoke",

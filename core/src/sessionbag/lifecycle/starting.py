@@ -5,7 +5,7 @@ from __future__ import annotations
 from sessionbag.lifecycle.locking import lock, unlock
 from sessionbag.lifecycle.operations import Flow, Notify
 from sessionbag.lifecycle.reading import Found, Verdict, look, refused
-from sessionbag.lifecycle.state import Phase, Session, is_id
+from sessionbag.lifecycle.state import CookieChange, Phase, Session, is_id
 
 
 def start(session: Session) -> Flow[None]:
@@ -41,6 +41,13 @@ def stored_id(session: Session) -> str | None:
     if session.phase is not Phase.LIVE:
         return None
     return session.id if session.change is None else session.change.former_id
+
+
+def own_cookie(session: Session) -> CookieChange | None:
+    """Return the cookie that leads to the session under the id it is stored under; None where there is none."""
+    if session.phase is not Phase.LIVE or session.change is not None or session.key != session.key_of(session.id):
+        return None
+    return CookieChange(session.id)
 
 
 def _resume(session: Session, session_id: str) -> Flow[None]:

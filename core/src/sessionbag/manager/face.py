@@ -18,7 +18,7 @@ from sessionbag.errors import (
     SessionNotStarted,
     SessionReadOnly,
 )
-from sessionbag.lifecycle import Concurrency, Phase, SessionOptions, check_name, claim, is_id, modify
+from sessionbag.lifecycle import Concurrency, Phase, SessionOptions, check_name, claim, is_id, modify, own_cookie
 from sessionbag.manager.interface import SessionInfo, SessionStatus
 
 if TYPE_CHECKING:
@@ -215,11 +215,18 @@ class SessionFace(AttributeAccess):
         """Say whether the session was read or changed in this request: then the response depends on its cookie."""
         return self._state.accessed
 
-    def cookie_change(self) -> CookieChange | None:
-        """Return what the response has to do with the session's cookie; None: leave it alone."""
+    def cookie_change(self, *, renewed: bool = False) -> CookieChange | None:
+        """Return what the response has to do with the session's cookie; None: leave it alone.
+
+        ``renewed``: a cookie that leads to the session is to be set again, so that the browser's time for it begins
+        anew. One that was given up, also where it still leads here for a while, stays as it is.
+        """
         state = self._state
-        change = None if state.session is None else state.session.cookie
-        return change or state.cookie
+        change = (None if state.session is None else state.session.cookie) or state.cookie
+        latest = state.session or state.left
+        if change is None and renewed and latest is not None:
+            change = own_cookie(latest)
+        return change
 
     def info(self) -> SessionInfo:
         """Return facts about the session that may be shown to its visitor.

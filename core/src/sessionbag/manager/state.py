@@ -55,6 +55,9 @@ class ManagerState:
     cookie: CookieChange | None = None
     """What an earlier session of this request left to do with the cookie."""
 
+    left: Session | None = None
+    """The session that was let go of last, unless it was destroyed."""
+
     spent: bool = False
     """Whether the request's session has ended or was retired: what starts now is never stored."""
 
@@ -155,7 +158,7 @@ class ManagerState:
         self.spent = session.phase in {Phase.RETIRED, Phase.ENDED}
         self.requested = stored_id(session)
         self.cookie = session.cookie or self.cookie
-        self.session = None
+        self.session, self.left = None, session
 
     def forget(self, session: Session) -> None:
         """Let go of a session that was destroyed; what starts in the same request later begins anew."""
@@ -163,7 +166,7 @@ class ManagerState:
         if session.cookie is not None or self.cookie != CookieChange(None):
             self.cookie = session.cookie
         self.requested = None
-        self.session = None
+        self.session = self.left = None
 
 
 def tell_failure(hooks: HookCaller | None, operation: str, error: StoreUnavailable) -> None:

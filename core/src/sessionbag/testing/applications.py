@@ -43,7 +43,7 @@ def async_memory_factory(*, clock: Callable[[], float] | None = None, **options:
 
 def _clocked(kind: type[F], clock: Callable[[], float], options: Mapping[str, object]) -> F:
     factory = kind(Memory(clock=clock), **options)
-    factory._sources = dataclasses.replace(SYSTEM, clock=clock)  # noqa: SLF001  # applications have no use for it
+    factory.sources = dataclasses.replace(SYSTEM, clock=clock)
     return factory
 
 
@@ -95,9 +95,9 @@ def _manager(factory: Factory, session_id: str | None = None) -> Manager:
     handler = innermost(factory.handler)
     if inspect.iscoroutinefunction(handler.read):
         raise ConfigurationError("this adapter has awaited methods only. Use async_memory_factory() in tests")
-    parts, sources = factory._parts, factory._sources  # noqa: SLF001  # the same parts, undriven
+    parts = factory._parts  # noqa: SLF001  # the same parts, undriven
     store = cast("SessionHandler", handler)
-    return Manager.for_request(parts.options, parts.codec, store, session_id=session_id, sources=sources)
+    return Manager.for_request(parts.options, parts.codec, store, session_id=session_id, sources=factory.sources)
 
 
 _NAMES: Final = frozenset({"set-cookie", "cookie"})

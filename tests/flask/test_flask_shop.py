@@ -1,0 +1,171 @@
+"""The example shop in Flask, started as a program, on every adapter by configuration alone, also in a real browser."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from redis_fixtures import redis_server  # noqa: F401  # a fixture
+from selenium.common.exceptions import WebDriverException
+from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.wait import WebDriverWait
+from servers import program
+
+SHOP = Path(__file__).resolve().parents[2] / "examples" / "flask_shop"
+COMMAND = [sys.executable, "-W", "error", "-m", "flask_shop"]
+CHROME_ON_A_MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1280,900",
+)
+PATIENCE = 30
+ADAPTERS = ["memory", "stream", "redis", "memcached"]
+
+
+def environment(url):
+    """Return the environment of a shop that is configured by one variable."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SESSIONBAG_", "SHOP_"))}
+    return {**kept, "SHOP_SESSIONBAG_URL": url}
+
+
+@contextmanager
+def opened(url):
+    """Open the shop, and give its address."""
+    with subprocess.Popen(COMMAND, cwd=SHOP, env=environment(url), stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield re.search(r"http://\S+", process.stdout.readline())[0]
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
+
+
+@pytest.fixture(params=ADAPTERS)
+def url(request, tmp_path):
+    """Give the URL of an adapter, and start the server that it needs."""
+    if request.param == "redis":
+        return f"redis://127.0.0.1:{request.getfixturevalue('redis_server').port}?prefix=shop-"
+    if request.param == "memcached":
+        return f"memcached://{request.getfixturevalue('memcached_server').address}"
+    return {"memory": "memory://", "stream": f"stream://{tmp_path}"}[request.param]
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory):
+    """Give a headless browser; the paths are given, so that selenium downloads nothing."""
+    options = ChromeOptions()
+    options.binary_location = program("chromium", "chromium-browser", "google-chrome", CHROME_ON_A_MAC)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(flag)
+    driver = Chrome(options, ChromeService(program("chromedriver", "chromium.chromedriver")))
+    yield driver
+    driver.quit()
+
+
+class Visitor:
+    """Looks at pages, types and clicks."""
+
+    def __init__(self, driver, address):
+        self.driver = driver
+        self.address = address
+
+    def open(self, path=""):
+        self.driver.get(self.address + path)
+        assert self.driver.get_log("browser") == []
+
+    def click(self, name):
+        """Click what a visitor knows by this name, and wait for the page it leads to."""
+        page = self._page()
+        clickable = self.driver.find_elements(By.CSS_SELECTOR, "main a, nav a, button")
+        [target] = [each for each in clickable if each.accessible_name == name]
+        target.click()
+        self._wait_for_another(page)
+
+    def type(self, field, text):
+        page = self._page()
+        self.driver.find_element(By.ID, field).send_keys(text)
+        if text.endswith(Keys.ENTER):
+            self._wait_for_another(page)
+
+    def seen(self, selector):
+        """Return the texts of the visible elements."""
+        return [each.text for each in self.driver.find_elements(By.CSS_SELECTOR, selector) if each.is_displayed()]
+
+    def _page(self):
+        return self.driver.execute_script("return document.readyState == 'complete' ? performance.timeOrigin : null")
+
+    def _wait_for_another(self, page):
+        patience = WebDriverWait(self.driver, PATIENCE, ignored_exceptions=[WebDriverException])
+        patience.until(lambda _: self._page() not in {None, page})
+        assert self.driver.get_log("browser") == []
+
+
+def test_a_customer_fills_a_cart_logs_in_and_out_in_a_browser(url, driver):
+    """The console stays empty, and the id that the browser keeps changes at the login."""
+    with opened(url) as address:
+        driver.delete_all_cookies()
+        visitor = Visitor(driver, address)
+        visitor.open()
+        visitor.open()
+        assert visitor.seen("h1, #visits") == ["Paper, four ways", "2"]
+
+        visitor.click("Add to cart: Graph pad")
+        visitor.click("One more: Graph pad")
+        assert visitor.seen("tbody th, output, #total") == ["Graph pad", "2", "€9.60"]
+        before = driver.get_cookie("session")
+
+        visitor.click("Log in")
+        visitor.type("name", "ada")
+        visitor.type("password", "lovelace" + Keys.ENTER)
+        assert visitor.seen("nav > *") == ["Your cart 2", "My session", "Log out Ada"]
+        after = driver.get_cookie("session")
+        assert before["value"] != after["value"]
+        assert (after["httpOnly"], after["sameSite"], after["secure"]) == (True, "Lax", False)
+
+        visitor.click("My session")
+        assert visitor.seen("td")[0] == "Ada"
+
+        visitor.click("Log out Ada")
+        assert visitor.seen("nav > *, #visits") == ["Your cart", "My session", "Log in", "1"]
+        assert driver.get_cookie("session")["value"] not in {before["value"], after["value"]}
+
+
+def test_once_finds_everything_in_order(url):
+    """The same visit as to the shop without Flask, with the same expectations, on every adapter."""
+    done = subprocess.run(
+        [*COMMAND, "--once", "--url", url],
+        check=False,
+        cwd=SHOP,
+        env=environment(url),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith("Everything went well.\n")
+    assert " NO\n" not in done.stdout
+
+
+def test_a_wrong_configuration_is_told_in_one_line():
+    """Before anything is served, with the setting's name."""
+    done = subprocess.run(
+        COMMAND, check=False, cwd=SHOP, env=environment("nosuch://"), capture_output=True, text=True, timeout=120
+    )
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("The shop cannot open: SESSIONBAG_URL: ")
+    assert "Traceback" not in done.stderr
