@@ -295,6 +295,8 @@ class SessionStore(SessionBase):
     def _changing(self, session_key: str) -> bool | None:
         """Say of the keys of a change that is not saved yet what they will be: the new one there, the former one not."""
         core = self._core
+        if not session_key:
+            return False
         if core is None or core.former_id is None or session_key not in {core.id, core.former_id}:
             return None
         return session_key == core.id
