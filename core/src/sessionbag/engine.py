@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from sessionbag import lifecycle
 from sessionbag.errors import SessionGone, StoreUnavailable
@@ -163,6 +163,11 @@ class EngineSession:
     def regenerate_id(self) -> None:
         """Give the session a new id when it is saved; the former one stops working then."""
         lifecycle.regenerate_id(self._session, delete_old=True)
+
+    def modify(self, key: str, function: Callable[[Any], object], default: object) -> object:
+        """Replace a value by what the function makes of it, exactly; see `Manager.modify`."""
+        self._session.touched = True
+        return lifecycle.modify(self._session, key, function, default)
 
     def encoded(self) -> bytes:
         """Return the data as it would be stored.

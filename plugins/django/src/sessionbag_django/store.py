@@ -18,7 +18,7 @@ from sessionbag import SerializationError, SessionConflict, SessionGone
 from sessionbag_django._config import sessions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sessionbag.engine import EngineSession
 
@@ -114,6 +114,34 @@ class SessionStore(SessionBase):
             self._loading = asyncio.Lock()
         async with self._loading:  # two tasks of one request load once
             return await super()._aget_session(no_load)  # type: ignore[misc, no-any-return]  # as above
+
+    def modify(self, key: str, function: Callable[[Any], object], default: object = None) -> Any:  # noqa: ANN401  # as above
+        """Replace a value by what the function makes of it, exactly, whoever writes at the same time.
+
+        The function gets the value, or a copy of the default, and returns the new one. It is applied again, to the
+        value that is there then, when somebody else wrote meanwhile. Returns the new value.
+        """
+        self._get_session()
+        return self._modified(key, function, default)
+
+    async def amodify(self, key: str, function: Callable[[Any], object], default: object = None) -> Any:  # noqa: ANN401  # as above
+        """Replace a value by what the function makes of it; see `modify`."""
+        await self._aget_session()
+        return self._modified(key, function, default)
+
+    def _modified(self, key: str, function: Callable[[Any], object], default: object) -> object:
+        core = self._own_core()
+        core.data = self._session_cache
+        value = core.modify(key, function, default)
+        self._marked = True
+        return value
+
+    def _own_core(self) -> EngineSession:
+        """Return what knows the session, also of a new one."""
+        if self._core is None:
+            self._core = self._session_of(None)
+            self._core.begin()
+        return self._core
 
     def _read(self) -> dict[str, Any]:
         """Return the data to somebody who does not change it."""
@@ -227,12 +255,10 @@ class SessionStore(SessionBase):
 
     def _prepared(self, *, must_create: bool) -> bool:
         """Get the session ready to be saved, and say whether it is to be kept at all."""
-        core = self._core
-        if core is None:
-            core = self._core = self._session_of(None)
+        core = self._own_core()
         if must_create:
             core.begin(self.session_key)
-        elif self.session_key is None and (core.is_stored or core.is_over or not core.is_loaded):
+        elif self.session_key is None and (core.is_stored or core.is_over):
             core.begin()
         core.data = getattr(self, "_session_cache", {})
         return self._lifetime(core.data) > 0
@@ -270,12 +296,8 @@ class SessionStore(SessionBase):
         self._regenerate()
 
     def _regenerate(self) -> None:
-        core = self._core
-        if core is None:
-            core = self._core = self._session_of(None)
-            core.begin()
-        else:
-            core.regenerate_id()
+        core = self._own_core()
+        core.regenerate_id()
         core.data = self._session_cache
         self._session_key = core.id
         self.modified = True
