@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.utils.crypto import get_random_string
 from django.utils.module_loading import import_string
-from sessionbag import AsyncManagerFactory, ConfigurationError, ManagerFactory
+from sessionbag import AsyncManagerFactory, ConfigurationError, CookiePolicy, InvalidSessionName, ManagerFactory
 from sessionbag.engine import Engine
 
 from sessionbag_django._former import ID_LENGTH, FormerEngine
@@ -115,6 +115,7 @@ def _options(given: Mapping[str, object]) -> dict[str, object]:
         "name": settings.SESSION_COOKIE_NAME,
         "lifetime": settings.SESSION_COOKIE_AGE,
         "absolute_lifetime": None,
+        "cookie": {"secure": True},  # it is not used, and so fits every name
         "serializer": DjangoSerializer(import_string(settings.SESSION_SERIALIZER)),
     }
     return options | {name: value for name, value in given.items() if name not in _OURS}
@@ -132,6 +133,7 @@ def faults() -> Iterator[Fault]:
         return
     found = [*_contradictions(_given()), *_serializer_faults(_given()), *_engine_faults(_given())]
     yield from found
+    yield from _cookie_faults()
     if not any(fault.number.startswith("E") for fault in found):
         yield from _core_faults(_given())
 
@@ -177,6 +179,24 @@ def _contradictions(given: Mapping[str, object]) -> Iterator[Fault]:
             f'SESSIONBAG["absolute_lifetime"] ({absolute} s) ends sessions before SESSION_COOKIE_AGE ({age} s) does.',
             "Set SESSION_COOKIE_AGE to at most that, so that cookies do not outlive their sessions.",
         )
+
+
+def _cookie_faults() -> Iterator[Fault]:
+    """Find what browsers would refuse."""
+    policy = {
+        "domain": settings.SESSION_COOKIE_DOMAIN,
+        "path": settings.SESSION_COOKIE_PATH,
+        "secure": settings.SESSION_COOKIE_SECURE,
+        "httponly": settings.SESSION_COOKIE_HTTPONLY,
+        "samesite": settings.SESSION_COOKIE_SAMESITE or "Lax",
+    }
+    try:
+        CookiePolicy.from_mapping(policy).bind(settings.SESSION_COOKIE_NAME)
+    except InvalidSessionName:
+        return  # an error, and found with the options
+    except ConfigurationError as error:
+        what, _, mend = str(error).rpartition(". ")
+        yield Fault("W002", f"SESSION_COOKIE_...: {what}.", f"{mend.rstrip('.')}, as SESSION_COOKIE_SECURE and so on.")
 
 
 _NEED_OUR_MIDDLEWARE: Final[Mapping[str, Callable[[object], bool]]] = {
@@ -243,11 +263,11 @@ def _core_faults(given: Mapping[str, object]) -> Iterator[Fault]:
     """Let sessionbag look at its options; nothing is opened."""
     try:
         AsyncManagerFactory.from_config(_options(given))
-    except ConfigurationError as error:
+    except (ConfigurationError, InvalidSessionName) as error:
         what, _, mend = str(error).rpartition(". ")
         setting = "SESSIONBAG"
         if "name" not in given and "session name" in str(error):
             setting = 'SESSION_COOKIE_NAME, which is also SESSIONBAG["name"]'
-        elif "lifetime" not in given and str(error).startswith("lifetime "):
+        elif "lifetime" not in given and "'lifetime'" in str(error):
             setting = "SESSION_COOKIE_AGE, which is also SESSIONBAG[\"lifetime\"]"
         yield Fault("E011", f"{setting}: {what or mend}.", f"{mend.rstrip('.')}." if what else "")
