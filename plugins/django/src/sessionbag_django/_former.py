@@ -5,7 +5,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, cast
 
-from django.utils.crypto import salted_hmac
 from sessionbag import SessionConflict, SessionGone
 from sessionbag.engine import is_id
 
@@ -44,35 +43,36 @@ class FormerEngine:
 
         return issubclass(self.store, SessionStore)
 
-    def id_of(self, cookie: str) -> str:
-        """Return the id that a session from there has here.
-
-        An id that the other engine vouches for stays, so that two requests at the same time get the same session and
-        no cookie changes. For a cookie that is the session itself it is made from the cookie, which nobody can guess.
-        """
-        if not self.keeps_data_in_the_cookie:
-            return cookie
-        return salted_hmac("sessionbag_django.migration", cookie, algorithm="sha256").hexdigest()[:ID_LENGTH]
-
     def take_over(self, cookie: str, session_of: Callable[[str | None], EngineSession]) -> EngineSession | None:
-        """Store a session that is alive there here, and remove it there; None: there is none.
+        """Return a session that is alive there as one of this engine; None: there is none. ``session_of`` makes them.
 
-        ``session_of`` makes the sessions of this engine. Two requests at the same time may both find it there: then the
-        second one goes on with what the first one stored. One that finds it gone there looks here once more.
+        An id that the other engine vouches for stays, and the session is stored here and removed there at once: two
+        requests at the same time get the same session, and no cookie changes. The second one may find it there still,
+        and goes on with what the first one stored; or it finds it gone, and looks here once more.
+
+        A cookie that is the session itself begins one with an id of its own, which is stored when the request saves it.
+        That id must not be made from the cookie: two visitors with equal data may have equal cookies.
         """
-        key = self.id_of(cookie)
-        session = session_of(key)
-        data = self.read(cookie) if self.keeps_data_in_the_cookie or is_id(cookie) else None
-        if data is None or key != cookie:
+        if self.keeps_data_in_the_cookie:
+            data = self.read(cookie)
+            return None if data is None else self._begun(session_of(None), None, data)
+        data = self.read(cookie) if is_id(cookie) else None
+        session = session_of(cookie)
+        if data is None:
             session.load()
-        if data is not None and not session.is_stored:
-            session = self._stored(session, key, data)
+        else:
+            session = self._stored(session, cookie, data)
             self.remove(cookie)
         return session if session.is_stored else None
 
-    def _stored(self, session: EngineSession, key: str, data: dict[str, object]) -> EngineSession:
+    @staticmethod
+    def _begun(session: EngineSession, key: str | None, data: dict[str, object]) -> EngineSession:
         session.begin(key)
         session.data = data
+        return session
+
+    def _stored(self, session: EngineSession, key: str, data: dict[str, object]) -> EngineSession:
+        self._begun(session, key, data)
         try:
             session.save()
         except (SessionConflict, SessionGone):

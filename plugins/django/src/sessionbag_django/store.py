@@ -164,31 +164,32 @@ class SessionStore(SessionBase):
 
     def load(self) -> dict[str, Any]:
         """Load the session; a key that the store does not know is given up."""
-        core = self._new_core()
+        cookie, core = self.session_key, self._new_core()
         core.load()
-        former = sessions().former
-        if former is not None and self._may_come_from(core):
-            self._take_over(former, str(self.session_key))
-        return self._loaded()
+        former = self._unless_known(core)
+        if former is not None:
+            self._take_over(former, str(cookie))
+        return self._loaded_core().data
 
     async def aload(self) -> dict[str, Any]:
         """Load the session; see `load`."""
-        core = self._new_core()
+        cookie, core = self.session_key, self._new_core()
         await core.aload()
-        former = sessions().former
-        if former is not None and self._may_come_from(core):
-            await sync_to_async(self._take_over)(former, str(self.session_key))
-        return self._loaded()
+        former = self._unless_known(core)
+        if former is not None:
+            await sync_to_async(self._take_over)(former, str(cookie))
+        return self._loaded_core().data
 
     def _new_core(self) -> EngineSession:
         self._core = self._session_of(self.session_key)
         return self._core
 
-    def _loaded(self) -> dict[str, Any]:
-        core = self._loaded_core()
-        if not core.is_stored and not core.is_over and core.failure is None:
-            self._session_key = None
-        return core.data
+    def _unless_known(self, core: EngineSession) -> FormerEngine | None:
+        """Give up a key that names no session here, and return the engine that may know it."""
+        if core.is_stored or core.is_over or core.failure is not None:
+            return None
+        self._session_key = None
+        return sessions().former
 
     def _loaded_core(self) -> EngineSession:
         if self._core is None:
@@ -199,17 +200,12 @@ class SessionStore(SessionBase):
         """Return for how many seconds such data is kept, by Django's rules."""
         return self.get_expiry_age(expiry=data.get("_session_expiry"))
 
-    def _may_come_from(self, core: EngineSession) -> bool:
-        return not core.is_stored and not core.is_over and core.failure is None
-
     def _take_over(self, former: FormerEngine, cookie: str) -> None:
         """Go on with the session of the engine that the application had before, if there is one."""
         taken = former.take_over(cookie, self._session_of)
-        if taken is not None:
-            self._core = taken
-            if taken.id != cookie:
-                self._session_key = taken.id
-                self._marked = True  # the cookie has to be set anew
+        if taken is not None and self._lifetime(taken.data) > 0:
+            self._core, self._session_key = taken, taken.id
+            self._marked = taken.id != cookie  # the cookie has to be set anew
 
     def _session_of(self, session_key: str | None) -> EngineSession:
         return sessions().engine.session(session_key, self._lifetime)
