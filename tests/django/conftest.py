@@ -41,5 +41,3 @@ def our_middleware(store):
     """Put our middleware in the place of Django's."""
     with django_site.with_middleware(django_site.OURS):
         yield
-
-

@@ -1,4 +1,4 @@
-"""Bad settings: each is a system check with the setting's name and the mend, and refused at the first use without one."""
+"""Bad settings: each is a system check with the setting's name and the mend, and refused at the first use."""
 
 import pytest
 from django.core.checks import run_checks

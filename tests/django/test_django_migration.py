@@ -1,12 +1,12 @@
-"""From Django's own engines and back: visitors stay logged in, with a project that is running in processes of its own."""
+"""From Django's own engines and back, with a running project whose visitors stay logged in."""
 
 import http.client
 import os
 import re
 import sys
 from contextlib import contextmanager
-from importlib import import_module
 from http.cookies import SimpleCookie
+from importlib import import_module
 from pathlib import Path
 from urllib.parse import urlencode
 

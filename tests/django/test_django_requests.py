@@ -239,7 +239,7 @@ def test_modify_counts_every_request(visitor):
 
 
 def test_a_logout_wins_over_a_slow_request(visitor):
-    """What ended stays ended; Django's middleware answers the slow request as it documents, and its cookie stays out."""
+    """What ended stays ended. Django's middleware answers the slow request as it documents, without a cookie."""
     visitor.asks("/log_in", **ADA)
     other = visitor.again()
     meanwhile(lambda: other.asks("/log_out"))

@@ -17,7 +17,6 @@ from sessionbag.lifecycle import SYSTEM, Phase, Session, drive, drive_async, is_
 from sessionbag.lifecycle.locking import unlock
 from sessionbag.lifecycle.reading import Verdict, look
 from sessionbag.lifecycle.starting import begin_new
-from sessionbag.manager.sync import Manager
 from sessionbag.threads import ThreadedHandler
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from sessionbag.config import ManagerFactory
     from sessionbag.lifecycle import Flow, Sources
+    from sessionbag.manager import Manager
     from sessionbag.manager.asynchronous import AsyncManager
 
     Data: TypeAlias = dict[str, object]
@@ -278,5 +278,3 @@ class EngineSession:
             return False
         found = yield from look(self._session, self._session.key_of(session_id))
         return found.verdict is Verdict.LIVE
-
-

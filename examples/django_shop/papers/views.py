@@ -23,9 +23,7 @@ MOST: Final = 99
 def home(request: HttpRequest) -> HttpResponse:
     """Show the products, and count the visit."""
     request.session["visits"] = request.session.get("visits", 0) + 1
-    return render(
-        request, "papers/home.html", {"products": Product.objects.all(), "visits": request.session["visits"]}
-    )
+    return render(request, "papers/home.html", {"products": Product.objects.all(), "visits": request.session["visits"]})
 
 
 @never_cache

@@ -136,8 +136,8 @@ class Session:
     headers_sent: Callable[[], bool] = never
 
     own_lifetime: Callable[[dict[str, object]], float] | None = None
-    """Says for how many seconds such data is kept once it is saved, in the place of the idle lifetime. The clock is then
-    restarted by a save, also by one that finds nothing to write, and not by reading."""
+    """Says for how many seconds such data is kept once it is saved, in the place of the idle lifetime. The clock is
+    then restarted by a save, also by one that finds nothing to write, and not by reading."""
 
     keeps_empty: bool = False
     """Whether a new session is stored although it holds nothing."""

@@ -223,9 +223,7 @@ def _serializer_faults(given: Mapping[str, object]) -> Iterator[Fault]:
     try:
         unsafe = pickles(import_string(path))
     except Exception as error:  # noqa: BLE001  # it is the application's code, and the check tells what it raised
-        yield Fault(
-            "E007", f"SESSION_SERIALIZER ({path}) cannot be used: {error}.", "Name the class of a serializer."
-        )
+        yield Fault("E007", f"SESSION_SERIALIZER ({path}) cannot be used: {error}.", "Name the class of a serializer.")
     else:
         if unsafe:
             yield Fault(
@@ -269,5 +267,5 @@ def _core_faults(given: Mapping[str, object]) -> Iterator[Fault]:
         if "name" not in given and "session name" in str(error):
             setting = 'SESSION_COOKIE_NAME, which is also SESSIONBAG["name"]'
         elif "lifetime" not in given and "'lifetime'" in str(error):
-            setting = "SESSION_COOKIE_AGE, which is also SESSIONBAG[\"lifetime\"]"
+            setting = 'SESSION_COOKIE_AGE, which is also SESSIONBAG["lifetime"]'
         yield Fault("E011", f"{setting}: {what or mend}.", f"{mend.rstrip('.')}." if what else "")

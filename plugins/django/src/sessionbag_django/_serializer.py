@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pickletools
-from collections.abc import Mapping
-from typing import Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from django.core.signing import JSONSerializer
 from sessionbag import CorruptRecord, JsonSerializer, SerializationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class _Serializer(Protocol):

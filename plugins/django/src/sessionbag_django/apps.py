@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from django.apps import AppConfig
 from django.core import checks
 
@@ -11,8 +9,8 @@ from django.core import checks
 class SessionbagConfig(AppConfig):
     """Registers the system checks."""
 
-    name: Final = "sessionbag_django"
-    verbose_name: Final = "sessionbag"
+    name = "sessionbag_django"
+    verbose_name = "sessionbag"
 
     def ready(self) -> None:
         """Register them."""

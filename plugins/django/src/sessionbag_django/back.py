@@ -7,7 +7,7 @@ sessionbag has ended, which takes ``SESSION_COOKIE_AGE``, name that engine itsel
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.conf import settings

@@ -17,7 +17,6 @@ from sessionbag_django.store import SessionStore
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
-    from django.http.response import HttpResponseBase
 
 RETRY_AFTER: Final = 5
 """Seconds after which a visitor is asked to come back when the store is out."""
@@ -26,7 +25,7 @@ _log: Final = logging.getLogger("sessionbag.django")
 
 
 class SessionMiddleware(DjangoSessionMiddleware):
-    """Django's session middleware, and besides:
+    """Django's session middleware, and what it leaves open.
 
     - A request that changed a session which ended meanwhile is answered as if nothing had happened; the change is
       dropped and the cookie left alone. Django's own answers it with status 400.
@@ -48,7 +47,7 @@ class SessionMiddleware(DjangoSessionMiddleware):
         """Answer an outage that a view met."""
         return _unavailable(exception) if isinstance(exception, StoreUnavailable) else None
 
-    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         """Save the session as Django does, and see to what that leaves open."""
         session = getattr(request, "session", None)
         try:

@@ -51,7 +51,7 @@ class SessionStore(SessionBase):
     # What the middleware asks
 
     @property
-    def modified(self) -> bool:  # type: ignore[override]  # Django has a plain attribute
+    def modified(self) -> bool:  # Django has a plain attribute
         """Whether there is something to save: something was set, or a value that was handed out has changed inside.
 
         False also where nothing can be saved: the request came with a key that was given up at a login, or its session
@@ -311,7 +311,7 @@ class SessionStore(SessionBase):
         return await self._session_of(None).ais_known(session_key)
 
     def _changing(self, session_key: str) -> bool | None:
-        """Say of the keys of a change that is not saved yet what they will be: the new one there, the former one not."""
+        """Say of the two keys of a change that is not saved yet whether they will name a session then."""
         core = self._core
         if not session_key:
             return False
