@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
 DJANGOS: Final = "django.contrib.sessions.middleware.SessionMiddleware"
 OURS: Final = "sessionbag_django.middleware.SessionMiddleware"
 
+SERVED: Final = os.environ.get("DJANGO_SITE")
+"""The folder of a site that is served by a process of its own: its database and its sessions."""
+
 FOLDER: Final = tempfile.TemporaryDirectory(prefix="sessionbag-django-")
+PLACE: Final = Path(SERVED or FOLDER.name)
 
 if not settings.configured:
     settings.configure(
@@ -26,11 +31,11 @@ if not settings.configured:
         ROOT_URLCONF="django_views",
         LOGIN_URL="/log_in",
         SESSION_ENGINE="sessionbag_django",
-        SESSIONBAG={"adapter": "memory"},
+        SESSIONBAG={"adapter": f"stream://{SERVED}/sessions" if SERVED else "memory"},
         MESSAGE_STORAGE="django.contrib.messages.storage.session.SessionStorage",
         PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
-        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": Path(FOLDER.name) / "site.sqlite3"}},
+        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": PLACE / "site.sqlite3"}},
         CACHES={"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}},
         SESSION_FILE_PATH=FOLDER.name,
         INSTALLED_APPS=[
