@@ -20,7 +20,12 @@ OUTSIDERS = sorted(path.parent for path in Path().glob("examples/*/pyproject.tom
 WORKSPACE = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(nox.project.load_toml("core/pyproject.toml"))
 DEFAULT_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+DJANGOS = ("django~=5.2.0", "django~=6.1")
+"""The long-term release, and the current one."""
+
 FLASKS = {"oldest": ("flask[async]==2.2.*", "werkzeug==2.2.*"), "current": ("flask[async]",)}
+"""What is installed for Flask's oldest supported release, and for the current one."""
+
 PARALLEL = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadscope")
 """How pytest spreads tests over the cores: those of one class or module stay together, and share its servers."""
 
@@ -68,6 +73,14 @@ def async_shop(session: nox.Session) -> None:
     session.run("python", "-m", "async_shop", *session.posargs)
 
 
+@nox.session(name="django-shop", requires=["build"])
+def django_shop(session: nox.Session) -> None:
+    """Open the example shop in Django, on the wheels; ``-- --port N`` chooses the port."""
+    install(session, "--requirement", "examples/django_shop/requirements.txt")
+    session.chdir("examples/django_shop")
+    session.run("python", "manage.py", "open", *session.posargs)
+
+
 @nox.session(name="flask-shop", requires=["build"])
 def flask_shop(session: nox.Session) -> None:
     """Start the example shop in Flask, on the wheels; ``-- --once`` drives it and reports."""
@@ -90,6 +103,14 @@ def pythons(session: nox.Session) -> None:
     """Test the installed wheels with each other supported Python that this machine has."""
     install(session, *group("test"))
     session.run("pytest", *PARALLEL, *session.posargs)
+
+
+@nox.session(requires=["build"], python=[PYTHONS[-1]])
+@nox.parametrize("release", DJANGOS)
+def django(session: nox.Session, release: str) -> None:
+    """Test Django's session engine with its long-term release and with its current one."""
+    install(session, *group("test"), release)
+    session.run("pytest", *PARALLEL, *(session.posargs or ["tests/django"]))
 
 
 @nox.session(requires=["build"])

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import cast
 
 from sessionbag.errors import SessionConflict, SessionGone, SessionReadOnly
-from sessionbag.lifecycle.merging import TRIES, catch_up, crowded, end, pause
+from sessionbag.lifecycle.merging import TRIES, catch_up, crowded, end, merge_in, pause
 from sessionbag.lifecycle.moving import change_id
 from sessionbag.lifecycle.operations import Flow, Notify
 from sessionbag.lifecycle.principals import enrol
+from sessionbag.lifecycle.reading import Verdict, look
 from sessionbag.lifecycle.starting import begin_new
 from sessionbag.lifecycle.state import Base, Change, ChangeKind, CookieChange, Phase, Session
 from sessionbag.lifecycle.writing import put, reseal
@@ -101,10 +102,12 @@ def _write(session: Session, body: bytes) -> Flow[None]:
         if moved:
             return
         body = session.encoded()
-    if not (changed(session, body) or session.pending):
+    if not (changed(session, body) or session.pending or (session.base is None and session.keeps_empty)):
         session.acknowledge()
         if session.base is not None and session.base.outdated:
             yield from reseal(session, session.base)
+        elif session.base is not None and session.own_lifetime is not None:
+            yield from _renew(session)
     elif session.base is None:
         yield from _create(session, body)
     else:
@@ -114,10 +117,13 @@ def _write(session: Session, body: bytes) -> Flow[None]:
 def _create(session: Session, body: bytes) -> Flow[None]:
     session.key = session.key_of(session.id)
     now = int(session.now())
+    ttl = session.ttl(now)
+    if ttl <= 0:
+        raise (yield from end(session, "expired"))
     target = Base(body, None, b"", now, now, session.principal(""))
     yield from enrol(session, session.key, target)
     try:
-        session.base = yield from put(session, session.key, body, target, session.ttl(now))
+        session.base = yield from put(session, session.key, body, target, ttl)
     except SessionConflict:
         # An answer was lost: our own mark in the record tells, and nothing else can be there.
         yield from catch_up(session, strictly=False)
@@ -157,6 +163,15 @@ def _replace(session: Session, base: Base, body: bytes) -> Flow[None]:
     else:
         raise crowded()
     yield from _saved(session)
+
+
+def _renew(session: Session) -> Flow[None]:
+    """Restart the clock of a session that has nothing to write; what others wrote meanwhile becomes its data."""
+    found = yield from look(session, session.key, max(session.ttl(session.created()), 1))
+    if found.verdict is not Verdict.LIVE or found.base is None or found.data is None:
+        raise (yield from end(session))
+    session.key = found.key
+    yield from merge_in(session, found.base, found.data, strictly=False)
 
 
 def _saved(session: Session) -> Flow[None]:

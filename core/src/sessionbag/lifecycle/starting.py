@@ -55,7 +55,7 @@ def _resume(session: Session, session_id: str) -> Flow[None]:
     if session.concurrency == "lock":
         yield from lock(session, key)
     try:
-        found = yield from look(session, key, session.lifetime)
+        found = yield from look(session, key, session.lifetime if session.own_lifetime is None else None)
     except BaseException:
         yield from unlock(session)
         raise

@@ -152,6 +152,13 @@ class Session:
     sources: Sources = SYSTEM
     headers_sent: Callable[[], bool] = never
 
+    own_lifetime: Callable[[dict[str, object]], float] | None = None
+    """Says for how many seconds such data is kept once it is saved, in the place of the idle lifetime. The clock is
+    then restarted by a save, also by one that finds nothing to write, and not by reading."""
+
+    keeps_empty: bool = False
+    """Whether a new session is stored although it holds nothing."""
+
     observed: bool = True
     """Whether anybody hears the notices of what goes well; without plugins they are not even made."""
 
@@ -188,7 +195,9 @@ class Session:
 
     @property
     def lifetime(self) -> int:
-        """The idle lifetime in seconds."""
+        """The idle lifetime in seconds; of a session that has its own one, what that is with the data as it is now."""
+        if self.own_lifetime is not None:
+            return math.ceil(self.own_lifetime(self.data))
         return cast("int", self.options.lifetime)
 
     def now(self) -> float:

@@ -1,0 +1,1 @@
+"""The application: products, a cart in the session, and the admin."""
