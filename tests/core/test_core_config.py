@@ -20,6 +20,7 @@ from sessionbag.errors import (
     SessionError,
     StoreUnavailable,
 )
+from sessionbag.factory import registry
 from sessionbag.hookspecs import hookimpl
 from sessionbag.options import option
 from sessionbag.serializers import JsonSerializer
@@ -403,8 +404,8 @@ def test_options_of_a_cipher_need_a_cipher():
 
 def test_unknown_scheme_hides_the_password(monkeypatch):
     """Requirement 12: the URL is shown without what may be secret, here that of an adapter that is not installed."""
-    monkeypatch.setattr("sessionbag.factory.discovery._read", list)
-    monkeypatch.setattr("sessionbag.factory.discovery._cache._state", None)
+    others = [offer for offer in registry.offers() if offer.name != "redis"]
+    monkeypatch.setattr(registry, "offers", lambda: others)
     message = refused(AdapterNotFound, "redis://ann:hunter2@host/0?token=hunter2", source=ManagerFactory.from_url)
 
     assert message.startswith("the URL redis://***@host/0?token=***: no adapter is named 'redis'")

@@ -14,7 +14,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
-from sessionbag_redis._connections import ASK_ROLE, FAULTS, IDLE, NEVER, check_role, sound
+from sessionbag_redis._connections import ASK_ROLE, FAULTS, IDLE, NEVER, check_role, settings_of, sound
 from sessionbag_redis._errors import Exhausted, Unanswered
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from sessionbag_redis._connections import AsyncConnection as Connection
     from sessionbag_redis._connections import Settings
-    from sessionbag_redis._steps import Exchange
+    from sessionbag_redis._options import RedisOptions
+    from sessionbag_redis._steps import Address, Exchange
 
 _CLASSES: Final[dict[str, Callable[..., Connection]]] = {
     "tcp": redis.Connection,
@@ -157,6 +158,30 @@ class AsyncPool:
         if self._settings.greet:
             await connection.send_packed_command(ASK_ROLE[0], check_health=False)
             check_role(await _read(connection))
+
+
+class AsyncPools:
+    """A pool for each server that is asked."""
+
+    def __init__(self, options: RedisOptions) -> None:
+        """Connect to nothing yet."""
+        self._options: Final = options
+        self._pools: dict[tuple[Address, bool], AsyncPool] = {}
+
+    async def perform(self, asked: Exchange) -> Any:  # noqa: ANN401  # whatever the server says
+        """See `Pool.perform`."""
+        try:
+            pool = self._pools[asked.address, asked.sentinel]
+        except KeyError:
+            settings = settings_of(self._options, asked.address, sentinel=asked.sentinel)
+            pool = self._pools[asked.address, asked.sentinel] = AsyncPool(settings, self._options.pool_timeout)
+        return await pool.perform(asked)
+
+    async def close(self) -> None:
+        """Close all connections; one that is in use is closed when its operation ends."""
+        pools, self._pools = self._pools, {}
+        for pool in pools.values():
+            await pool.close()
 
 
 async def _can_read(connection: Connection) -> bool:
