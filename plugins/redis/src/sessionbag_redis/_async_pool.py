@@ -31,6 +31,9 @@ _CLASSES: Final[dict[str, Callable[..., Connection]]] = {
     "unix": redis.UnixDomainSocketConnection,
 }
 
+_FAULTS: Final = (*FAULTS, RuntimeError)
+"""Some event loops raise `RuntimeError` for a transport that the server closed."""
+
 
 class AsyncPool:
     """Connections to one server, shared by all tasks of an event loop; see `Pool`, whose rules hold here too."""
@@ -57,7 +60,7 @@ class AsyncPool:
         """
         try:
             connection = await self._take()
-        except FAULTS as error:
+        except _FAULTS as error:
             raise Unanswered(asked.address, error) from error
         clean = False
         try:
@@ -67,7 +70,7 @@ class AsyncPool:
             else:
                 reply = [sound(asked, await _read(connection)) for _ in range(asked.replies)]
             clean = True
-        except FAULTS as error:
+        except _FAULTS as error:
             raise Unanswered(asked.address, error) from error
         finally:
             await self._give_back(connection, clean=clean)
