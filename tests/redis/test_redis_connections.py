@@ -65,14 +65,14 @@ def test_a_server_with_an_unknown_certificate_is_refused(make, key, guarded_redi
     """Certificates are verified: against those of the system where none are named."""
     handler = make(host="localhost", port=guarded_redis.tls_port, tls=True, auth=PASSWORD)
 
-    with pytest.raises(StoreUnavailable, match="cannot be reached over TLS. Check tls_ca_file"):
+    with pytest.raises(StoreUnavailable, match=r"cannot be reached over TLS\. Check tls_ca_file"):
         handler.read(key)
 
 
 def test_a_certificate_for_another_host_is_refused(make, key, ways):
     """Unless the check of the name is switched off."""
     elsewhere = {**ways["tls"], "host": "127.0.0.2"}
-    with pytest.raises(StoreUnavailable, match="Redis at 127.0.0.2"):
+    with pytest.raises(StoreUnavailable, match=r"Redis at 127\.0\.0\.2"):
         make(**elsewhere).read(key)
 
 
@@ -146,7 +146,7 @@ def test_waiting_for_a_connection_ends(own, key):
     reading.start()
     wait_until(lambda: not next(iter(store._port._pools.values()))._idle, "the reading to begin")
     try:
-        with pytest.raises(StoreUnavailable, match="every connection of this process stayed in use. Raise max_conn"):
+        with pytest.raises(StoreUnavailable, match=r"every connection of this process stayed in use\. Raise"):
             store.read(key)
     finally:
         own.thaw()
@@ -163,7 +163,7 @@ def test_a_frozen_server_is_given_up_and_a_write_is_sent_once(make, own, key, re
         handler.read(key)
         monitor.commands()
         own.freeze()
-        with pytest.raises(StoreUnavailable, match="did not answer in time. Check that it runs"):
+        with pytest.raises(StoreUnavailable, match=r"did not answer in time\. Check"):
             handler.write(key, record(), TTL, expected=version)
         own.thaw()
         written = monitor.commands()
@@ -288,7 +288,7 @@ def test_gunicorn_may_load_the_application_before_it_forks(own, tmp_path):
         "--threads",
         "2",
         "--graceful-timeout",
-        "5",
+        "1",
     ]
     command += ["--bind", f"{HOST}:{port}", "--log-level", "warning", "preloaded:application"]
     server = subprocess.Popen(command, cwd=tmp_path, env={**os.environ, "REDIS_PORT": str(own.port)})

@@ -35,8 +35,8 @@ def settings(fragile):
     before = {}
 
     def change(**given):
-        for name, value in given.items():
-            name = name.replace("_", "-")
+        for option, value in given.items():
+            name = option.replace("_", "-")
             before.setdefault(name, fragile.ask("CONFIG", "GET", name).split(b"\n")[1])
             assert fragile.ask("CONFIG", "SET", name, value) == b"+OK"
 
