@@ -20,7 +20,7 @@ from sessionbag.errors import (
     SessionError,
     StoreUnavailable,
 )
-from sessionbag.factory import discovery
+from sessionbag.factory import registry
 from sessionbag.hookspecs import hookimpl
 from sessionbag.options import option
 from sessionbag.serializers import JsonSerializer
@@ -412,8 +412,8 @@ def test_options_of_a_cipher_need_a_cipher():
 
 def test_unknown_scheme_hides_the_password(monkeypatch):
     """Requirement 12: the URL is shown without what may be secret, here that of an adapter that is not installed."""
-    others = tuple(offer for offer in discovery.offers() if offer.distribution != "sessionbag-redis")
-    monkeypatch.setattr(discovery._cache, "_offers", others)
+    others = [offer for offer in registry.offers() if offer.name != "redis"]
+    monkeypatch.setattr(registry, "offers", lambda: others)
     message = refused(AdapterNotFound, "redis://ann:hunter2@host/0?token=hunter2", source=ManagerFactory.from_url)
 
     assert message.startswith("the URL redis://***@host/0?token=***: no adapter is named 'redis'")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from redis_servers import QUIET, Cluster, RedisServer, SentinelSet
+from redis_servers import QUIET, Cluster, GuardedServer, RedisServer, SentinelSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """Return one server without a password, for tests that give their keys a prefix."""
     with RedisServer(tmp_path_factory.mktemp("redis") / "one", *QUIET) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def guarded_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedServer]:
+    """Return one server with TCP, TLS, a socket, a password and an ACL user of few rights."""
+    with GuardedServer(tmp_path_factory.mktemp("guarded")) as server:
         yield server
 
 

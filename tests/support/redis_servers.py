@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import socket
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, BinaryIO, Final, Self
 
+import trustme
 from servers import HOST, Server, free_port, program, wait_until
 
 if TYPE_CHECKING:
@@ -125,6 +127,92 @@ def age(servers: Sequence[RedisServer], seconds: float) -> None:
 QUIET: Final = ("--save", "", "--appendonly", "no", "--loglevel", "warning")
 
 
+class GuardedServer(RedisServer):
+    """A server that listens on TCP, on TLS and on a socket, and lets nobody in without a password."""
+
+    RIGHTS: Final = ("~sess-reds-*", "+get", "+getex", "+set", "+del", "+evalsha", "+eval", "+exists", "+getrange")
+    """What sessions need on one server; scanning, waiting for replicas and `sessionbag check` need more."""
+
+    def __init__(self, folder: Path) -> None:
+        """Start nothing yet; make the certificates."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.tls_port: Final = free_port()
+        self.socket: Final = folder / "redis.sock"
+        self.authority: Final = folder / "authority.pem"
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(self.authority)
+        own = authority.issue_cert("localhost", HOST)
+        own.private_key_pem.write_to_path(folder / "key.pem")
+        own.cert_chain_pems[0].write_to_path(folder / "certificate.pem")
+        tls = ("--tls-port", str(self.tls_port), "--tls-auth-clients", "no")
+        tls += ("--tls-cert-file", str(folder / "certificate.pem"), "--tls-key-file", str(folder / "key.pem"))
+        tls += ("--tls-ca-cert-file", str(self.authority))
+        super().__init__(folder, *QUIET, *tls, "--unixsocket", str(self.socket), "--unixsocketperm", "700")
+        self.command += ["--requirepass", PASSWORD, "--user", USER, "on", f">{PASSWORD}", *self.RIGHTS]
+
+    def ask(self, *words: str | bytes) -> bytes:
+        """Send one command with all rights, and return the raw reply."""
+        with socket.create_connection((HOST, self.port), timeout=5) as connection:
+            connection.sendall(_packed(("AUTH", PASSWORD)) + _packed(words))
+            reply = connection.makefile("rb")
+            _read(reply)
+            return _read(reply)
+
+
+class Monitor:
+    """Watches which commands reach servers; those that scripts run inside are not among them."""
+
+    def __init__(self, servers: Sequence[RedisServer]) -> None:
+        """Watch these servers, from here on."""
+        self._servers: Final = servers
+        self._streams: Final = []
+        for server in servers:
+            connection = socket.create_connection((HOST, server.port), timeout=10)
+            connection.sendall(_packed(("MONITOR",)))
+            stream = connection.makefile("rb")
+            assert stream.readline() == b"+OK\r\n"
+            self._streams.append((connection, stream))
+
+    def commands(self) -> list[str]:
+        """Return the names of the commands that came since the last call, those of all servers together."""
+        return [name for seen in self.by_server() for name in seen]
+
+    def by_server(self) -> list[list[str]]:
+        """Return the names of the commands that came since the last call, one list for each server."""
+        token = secrets.token_hex(8)
+        for server in self._servers:
+            server.ask("ECHO", token)
+        return [list(self._until(stream, token)) for _, stream in self._streams]
+
+    @staticmethod
+    def _until(stream: BinaryIO, token: str) -> Iterator[str]:
+        while True:
+            line = stream.readline().decode(errors="replace")
+            assert line, "the server closed the monitor's connection"
+            if token in line:
+                return
+            source, _, rest = line.partition("] ")
+            name = rest.split('"')[1].upper()
+            if not source.endswith("lua") and name not in _NOT_OURS:
+                yield name
+
+    def __enter__(self) -> Self:
+        """Watch on."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End."""
+        for connection, stream in self._streams:
+            stream.close()
+            connection.close()
+
+
+_NOT_OURS: Final = frozenset({"PING", "INFO", "PUBLISH", "REPLCONF", "SUBSCRIBE", "CONFIG", "ECHO"})
+"""What sentinels, replicas and the tests themselves ask."""
+
+
 class Several:
     """Servers that belong together."""
 
@@ -200,7 +288,21 @@ class SentinelSet(Several):
             if not server.answers():
                 server.kill()
                 server.start()
-        wait_until(lambda: self._in_sync(self.primary()), "the recovery of the Sentinel set", 60)
+        wait_until(self._is_whole, "the recovery of the Sentinel set", 60)
+
+    def _is_whole(self) -> bool:
+        """Say whether the named primary has two replicas in sync, and send servers there that follow another one.
+
+        Sentinels do that, too, and take ten seconds for it.
+        """
+        named = self._named()
+        for primary in self.servers:
+            if primary.port in named and primary.is_primary():
+                for server in self.servers:
+                    if server is not primary and server.info("replication").get("master_port") != str(primary.port):
+                        server.ask("REPLICAOF", HOST, str(primary.port))
+                return self._in_sync(primary)
+        return False
 
     def _sentinel(self, folder: Path) -> Sentinel:
         return Sentinel(folder, self.servers[0].port, self._down_after)
@@ -247,7 +349,7 @@ class Sentinel(RedisServer):
             "loglevel notice",
             f"sentinel monitor {SERVICE} {HOST} {self._watched} 2",
             f"sentinel down-after-milliseconds {SERVICE} {self._down_after}",
-            f"sentinel failover-timeout {SERVICE} 3000",
+            f"sentinel failover-timeout {SERVICE} 1000",
             f"sentinel parallel-syncs {SERVICE} 2",
         )
         (self.folder / "sentinel.conf").write_text("\n".join(lines) + "\n", encoding="ascii")

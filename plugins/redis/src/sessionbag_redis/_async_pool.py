@@ -14,7 +14,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
-from sessionbag_redis._connections import ASK_ROLE, FAULTS, IDLE, NEVER, check_role, sound
+from sessionbag_redis._connections import ASK_ROLE, FAULTS, IDLE, NEVER, check_role, settings_of, sound
 from sessionbag_redis._errors import Exhausted, Unanswered
 
 if TYPE_CHECKING:
@@ -22,13 +22,17 @@ if TYPE_CHECKING:
 
     from sessionbag_redis._connections import AsyncConnection as Connection
     from sessionbag_redis._connections import Settings
-    from sessionbag_redis._steps import Exchange
+    from sessionbag_redis._options import RedisOptions
+    from sessionbag_redis._steps import Address, Exchange
 
 _CLASSES: Final[dict[str, Callable[..., Connection]]] = {
     "tcp": redis.Connection,
     "tls": redis.SSLConnection,
     "unix": redis.UnixDomainSocketConnection,
 }
+
+_FAULTS: Final = (*FAULTS, RuntimeError)
+"""Some event loops raise `RuntimeError` for a transport that the server closed."""
 
 
 class AsyncPool:
@@ -56,7 +60,7 @@ class AsyncPool:
         """
         try:
             connection = await self._take()
-        except FAULTS as error:
+        except _FAULTS as error:
             raise Unanswered(asked.address, error) from error
         clean = False
         try:
@@ -66,7 +70,7 @@ class AsyncPool:
             else:
                 reply = [sound(asked, await _read(connection)) for _ in range(asked.replies)]
             clean = True
-        except FAULTS as error:
+        except _FAULTS as error:
             raise Unanswered(asked.address, error) from error
         finally:
             await self._give_back(connection, clean=clean)
@@ -157,6 +161,30 @@ class AsyncPool:
         if self._settings.greet:
             await connection.send_packed_command(ASK_ROLE[0], check_health=False)
             check_role(await _read(connection))
+
+
+class AsyncPools:
+    """A pool for each server that is asked."""
+
+    def __init__(self, options: RedisOptions) -> None:
+        """Connect to nothing yet."""
+        self._options: Final = options
+        self._pools: dict[tuple[Address, bool], AsyncPool] = {}
+
+    async def perform(self, asked: Exchange) -> Any:  # noqa: ANN401  # whatever the server says
+        """See `Pool.perform`."""
+        try:
+            pool = self._pools[asked.address, asked.sentinel]
+        except KeyError:
+            settings = settings_of(self._options, asked.address, sentinel=asked.sentinel)
+            pool = self._pools[asked.address, asked.sentinel] = AsyncPool(settings, self._options.pool_timeout)
+        return await pool.perform(asked)
+
+    async def close(self) -> None:
+        """Close all connections; one that is in use is closed when its operation ends."""
+        pools, self._pools = self._pools, {}
+        for pool in pools.values():
+            await pool.close()
 
 
 async def _can_read(connection: Connection) -> bool:

@@ -32,6 +32,7 @@ _CODES: Final[tuple[tuple[type[Exception], str], ...]] = (
 )
 """Errors from whose message redis-py removes the code."""
 
+_CODE: Final = re.compile(r"(?!ERR)[A-Z]{3,}")
 _IN_SCRIPT: Final = re.compile(r"\b(OOM|READONLY|WRONGTYPE|NOREPLICAS|MISCONF|NOPERM|CLUSTERDOWN|MASTERDOWN)\b")
 """What Redis 6.2 puts behind ``ERR Error running script``."""
 
@@ -145,7 +146,9 @@ def refusal_of(error: ResponseError, address: Address) -> Refusal:
         if isinstance(error, kind):
             return Refusal(known, text, address)
     code, _, rest = text.partition(" ")
-    return Refusal(_plain_code(text), text, address) if code == "ERR" else Refusal(code, rest, address)
+    if _CODE.fullmatch(code):
+        return Refusal(code, rest, address)
+    return Refusal(_plain_code(text), text, address)  # redis-py takes an ERR away
 
 
 def refused(refusal: Refusal) -> SessionError:

@@ -14,14 +14,15 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
-from sessionbag_redis._connections import ASK_ROLE, FAULTS, IDLE, NEVER, check_role, sound
+from sessionbag_redis._connections import ASK_ROLE, FAULTS, IDLE, NEVER, check_role, settings_of, sound
 from sessionbag_redis._errors import Exhausted, Unanswered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sessionbag_redis._connections import Connection, Settings
-    from sessionbag_redis._steps import Exchange
+    from sessionbag_redis._options import RedisOptions
+    from sessionbag_redis._steps import Address, Exchange
 
 _CLASSES: Final[dict[str, Callable[..., Connection]]] = {
     "tcp": redis.Connection,
@@ -149,6 +150,30 @@ class Pool:
         if self._settings.greet:
             connection.send_packed_command(ASK_ROLE, check_health=False)
             check_role(_read(connection))
+
+
+class Pools:
+    """A pool for each server that is asked."""
+
+    def __init__(self, options: RedisOptions) -> None:
+        """Connect to nothing yet."""
+        self._options: Final = options
+        self._pools: dict[tuple[Address, bool], Pool] = {}
+
+    def perform(self, asked: Exchange) -> Any:  # noqa: ANN401  # whatever the server says
+        """See `Pool.perform`."""
+        try:
+            pool = self._pools[asked.address, asked.sentinel]
+        except KeyError:
+            made = Pool(settings_of(self._options, asked.address, sentinel=asked.sentinel), self._options.pool_timeout)
+            pool = self._pools.setdefault((asked.address, asked.sentinel), made)
+        return pool.perform(asked)
+
+    def close(self) -> None:
+        """Close all connections; one that is in use is closed when its operation ends."""
+        pools, self._pools = self._pools, {}
+        for pool in pools.values():
+            pool.close()
 
 
 def _read(connection: Connection) -> Any:  # noqa: ANN401  # whatever the server says

@@ -66,11 +66,18 @@ class Refusal(NamedTuple):
     address: Address
 
 
-Step: TypeAlias = Command | Exchange
+class Call(NamedTuple):
+    """Commands for a client that was handed in; several go in one pipeline."""
+
+    commands: tuple[Command, ...]
+    server: str | None = None
+    """Which server of a cluster is to be asked, where the key does not say it."""
+
 
 T = TypeVar("T")
-Flow: TypeAlias = Generator[Step, Any, T]
-"""A flow that ends with a T. What is sent in is the reply, a `Refusal`, or a list of these."""
+Flow: TypeAlias = Generator[Any, Any, T]
+"""A flow that ends with a T. It yields what its route asks, each an `Exchange` or each a `Call`; what is sent in is the
+reply, a `Refusal`, or a list of these."""
 
 
 class Route(Protocol):

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from sessionbag.errors import ConfigurationError
 
+from sessionbag_redis._clients import ClientRoute, label_of
 from sessionbag_redis._cluster import ClusterRoute
 from sessionbag_redis._options import RedisOptions
 from sessionbag_redis._routes import SentinelRoute, SingleRoute, Waiting
+from sessionbag_redis._rules import Rules
 
 if TYPE_CHECKING:
     from sessionbag_redis._steps import Route
@@ -24,6 +26,12 @@ def checked(owner: type, options: object) -> RedisOptions:
             f"Make it with {RedisOptions.__qualname__}.from_mapping(...)"
         )
     return options
+
+
+def rules_of(options: RedisOptions) -> Rules:
+    """Return the rules for the servers, or the client, that the options name."""
+    route = route_of(options) if options.client is None else ClientRoute(label_of(options.client))
+    return Rules(route, options.prefix, waits=options.wait_replicas > 0)
 
 
 def route_of(options: RedisOptions) -> Route:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
 from sessionbag.adapters import AbstractAdapter, AdapterOptions
 
-from sessionbag_redis._connections import settings_of
+from sessionbag_redis._clients import ClientPort, check_client
 from sessionbag_redis._errors import Unanswered
 from sessionbag_redis._options import RedisOptions
-from sessionbag_redis._pool import Pool
-from sessionbag_redis._rules import Rules
-from sessionbag_redis._wiring import checked, route_of
+from sessionbag_redis._pool import Pools
+from sessionbag_redis._wiring import checked, rules_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sessionbag.handler import Entry, Stored
 
-    from sessionbag_redis._steps import Address, Exchange, Flow
+    from sessionbag_redis._steps import Flow
+
+    Port = Pools | ClientPort
 
 T = TypeVar("T")
 
@@ -36,9 +37,11 @@ class Redis(AbstractAdapter):
         """Take the options; nothing is connected before the first operation."""
         super().__init__(options)
         self._settings: Final = checked(type(self), options)
-        self._pools: dict[tuple[Address, bool], Pool] = {}
-        waits = self._settings.wait_replicas > 0
-        self._rules: Final = Rules(route_of(self._settings), self._settings.prefix, waits=waits)
+        client = self._settings.client
+        if client is not None:
+            check_client(client, awaited=False)
+        self._port: Final[Port] = Pools(self._settings) if client is None else ClientPort(client)
+        self._rules: Final = rules_of(self._settings)
 
     @property
     def bare(self) -> bool:
@@ -58,10 +61,11 @@ class Redis(AbstractAdapter):
         return True
 
     def close(self) -> bool:
-        """Close all connections; one that is in use is closed when its operation ends."""
-        pools, self._pools = self._pools, {}
-        for pool in pools.values():
-            pool.close()
+        """Close all connections; one that is in use is closed when its operation ends.
+
+        A client that was handed in stays open, for it belongs to whoever made it.
+        """
+        self._port.close()
         return True
 
     def read(self, key: str, ttl: int | None = None) -> Stored | None:
@@ -105,7 +109,7 @@ class Redis(AbstractAdapter):
             step = next(flow)
             while True:
                 try:
-                    reply = self._perform(step)  # type: ignore[arg-type]
+                    reply = self._port.perform(step)
                 except Unanswered as error:
                     step = flow.throw(error)
                 else:
@@ -115,11 +119,3 @@ class Redis(AbstractAdapter):
             return result
         except Unanswered as error:
             raise error.translated() from error.error
-
-    def _perform(self, step: Exchange) -> Any:  # noqa: ANN401  # whatever the server says
-        try:
-            pool = self._pools[step.address, step.sentinel]
-        except KeyError:
-            settings = settings_of(self._settings, step.address, sentinel=step.sentinel)
-            pool = self._pools.setdefault((step.address, step.sentinel), Pool(settings, self._settings.pool_timeout))
-        return pool.perform(step)

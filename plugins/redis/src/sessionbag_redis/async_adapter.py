@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
 from sessionbag.handler import API_VERSION
 
-from sessionbag_redis._async_pool import AsyncPool
-from sessionbag_redis._connections import settings_of
+from sessionbag_redis._async_pool import AsyncPools
+from sessionbag_redis._clients import AsyncClientPort, check_client
 from sessionbag_redis._errors import Unanswered
 from sessionbag_redis._options import RedisOptions
-from sessionbag_redis._rules import Rules
-from sessionbag_redis._wiring import checked, route_of
+from sessionbag_redis._wiring import checked, rules_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from sessionbag.handler import Entry, Stored
 
-    from sessionbag_redis._steps import Address, Exchange, Flow
+    from sessionbag_redis._steps import Flow
+
+    Port = AsyncPools | AsyncClientPort
 
 T = TypeVar("T")
 
@@ -39,9 +40,11 @@ class AsyncRedis:
         Raises `ConfigurationError` for anything but an instance of the class's own ``Options``.
         """
         self.options: Final = checked(type(self), options)
-        self._pools: dict[tuple[Address, bool], AsyncPool] = {}
-        waits = self.options.wait_replicas > 0
-        self._rules: Final = Rules(route_of(self.options), self.options.prefix, waits=waits)
+        client = self.options.client
+        if client is not None:
+            check_client(client, awaited=True)
+        self._port: Final[Port] = AsyncPools(self.options) if client is None else AsyncClientPort(client)
+        self._rules: Final = rules_of(self.options)
 
     @property
     def bare(self) -> bool:
@@ -66,10 +69,11 @@ class AsyncRedis:
         return True
 
     async def close(self) -> bool:
-        """Close all connections; one that is in use is closed when its operation ends."""
-        pools, self._pools = self._pools, {}
-        for pool in pools.values():
-            await pool.close()
+        """Close all connections; one that is in use is closed when its operation ends.
+
+        A client that was handed in stays open, for it belongs to whoever made it.
+        """
+        await self._port.close()
         return True
 
     async def read(self, key: str, ttl: int | None = None) -> Stored | None:
@@ -114,7 +118,7 @@ class AsyncRedis:
             step = next(flow)
             while True:
                 try:
-                    reply = await self._perform(step)  # type: ignore[arg-type]
+                    reply = await self._port.perform(step)
                 except Unanswered as error:
                     step = flow.throw(error)
                 else:
@@ -124,11 +128,3 @@ class AsyncRedis:
             return result
         except Unanswered as error:
             raise error.translated() from error.error
-
-    async def _perform(self, step: Exchange) -> Any:  # noqa: ANN401  # whatever the server says
-        try:
-            pool = self._pools[step.address, step.sentinel]
-        except KeyError:
-            settings = settings_of(self.options, step.address, sentinel=step.sentinel)
-            pool = self._pools[step.address, step.sentinel] = AsyncPool(settings, self.options.pool_timeout)
-        return await pool.perform(step)
