@@ -115,7 +115,7 @@ def unavailable(label: str, error: Exception) -> StoreUnavailable:
         text = f"does not work as one: {error}. See that it is memcached 1.6 or later, and what its log says"
     elif isinstance(error, Unreachable):
         text = f"cannot be reached: {cause}. See that it runs, and that host, port and TLS are right"
-    elif isinstance(error, TimeoutError):
+    elif isinstance(error, (TimeoutError, BlockingIOError)):  # the second one is the system's own time limit
         text = "did not answer in time. See why it is slow, or raise the option timeout"
     else:
         text = f"hung up: {cause}. See whether it was restarted"
