@@ -81,6 +81,14 @@ def pythons(session: nox.Session) -> None:
 
 
 @nox.session(requires=["build"])
+@nox.parametrize("release", ["3.5.0", "3.5.1", "3.5.2", "4.0.0"])
+def pymemcache(session: nox.Session, release: str) -> None:
+    """Test the memcached adapter with each release of pymemcache that it may meet."""
+    install(session, *group("test"), f"pymemcache=={release}")
+    session.run("pytest", *(session.posargs or ["tests/memcached", "tests/kit/test_kit_memcached.py"]))
+
+
+@nox.session(requires=["build"])
 def soak(session: nox.Session) -> None:
     """Run the tests that have longer settings, with these."""
     install(session, *group("test"))
@@ -90,9 +98,9 @@ def soak(session: nox.Session) -> None:
 
 @nox.session(requires=["build"])
 def benchmarks(session: nox.Session) -> None:
-    """Measure sessions on files beside Python's own means, and through ASGI beside starsessions; ``-- --rounds N``."""
-    install(session, "starlette", "starsessions")
-    for program in ("stream", "asgi"):
+    """Measure sessions beside bare files, a bare memcached client and other libraries; ``-- --rounds N``."""
+    install(session, "starlette", "starsessions", "flask-session[memcached]", "django")
+    for program in ("stream", "asgi", "memcached"):
         session.run("python", f"benchmarks/{program}.py", *session.posargs)
 
 

@@ -226,7 +226,7 @@ def poison(scripted, sock):
 
 def test_connections_are_bounded_and_waited_for(make, start_memcached):
     """Many threads share a few connections, and nobody gets an error because all are busy for a moment."""
-    server = start_memcached()
+    server = start_memcached("-t", "1")  # then it counts connections in the order in which they were made
     store = make(server.address, pool_size=3)
     before = server.stats()["total_connections"]
 

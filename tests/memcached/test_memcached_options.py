@@ -23,6 +23,7 @@ Options = Memcached.Options
         ("[::1]:11311", [Place("::1", 11311)]),
         ("[::1]", [Place("::1", 11211)]),
         ("/run/memcached.sock", [Place("/run/memcached.sock", 0)]),
+        ("unix:/run/memcached.sock:3,b", [Place("/run/memcached.sock", 0, 3), Place("b", 11211)]),
         ("unix:/run/memcached.sock,b", [Place("/run/memcached.sock", 0), Place("b", 11211)]),
         (["a:1", {"host": "b"}], [Place("a", 1), Place("b", 11211)]),
         ([{"host": "a", "port": 1, "weight": 3}], [Place("a", 1, 3)]),
@@ -169,12 +170,13 @@ def test_a_file_for_tls_that_is_missing_is_named_at_the_start(tmp_path):
         ("memcached://", {}),
         ("memcached://cache", {"servers": "cache"}),
         (
-            "memcached://a:11211,b:11311:2?timeout=0.5&failover=yes",
+            "memcached://a:11211,b:11311?weights=1,2&timeout=0.5&failover=yes",
             {"servers": "a,b:11311:2", "timeout": 0.5, "failover": True},
         ),
         ("libmemcached://[::1]:11311/?prefix=shop-", {"servers": "[::1]:11311", "prefix": "shop-"}),
         ("memcached:///run/memcached.sock?pool_size=4", {"servers": "/run/memcached.sock", "pool_size": 4}),
         ("memcached://?servers=a,b", {"servers": "a,b"}),
+        ("memcached://?servers=a,unix:/run/m&weights=2,3", {"servers": "a:11211:2,unix:/run/m:3"}),
         ("memcached://a?tls=true&tls_ca=/etc/ca.pem", {"servers": "a", "tls": True, "tls_ca": Path("/etc/ca.pem")}),
     ],
 )
@@ -192,6 +194,10 @@ def test_a_url_says_the_same(url, options):
         ("memcached://a?servers=b", "twice"),
         ("memcached://a:11211,b:0", "port of the server 'b' is 0"),
         ("memcached://a:x", "malformed"),
+        ("memcached://a,b?weights=1", "2 servers and the weights '1'"),
+        ("memcached://a,b?weights=1,x", "2 servers and the weights '1,x'"),
+        ("memcached://a,b?weights=1,-2", "2 servers and the weights '1,-2'"),
+        ("memcached://a,b?weights=1,0", "weight of the server 'b' is 0"),
         ("memcached://a?tiemout=1", "Did you mean 'timeout'"),
     ],
 )
