@@ -5,7 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from servers import HOST, free_port
+from servers import HOST, free_port, wait_until
 from sessionbag import SessionConflict, SessionError, SessionGone, StoreUnavailable
 from sessionbag.testing.jobs import body_of, record
 
@@ -132,8 +132,6 @@ def count(store, key, known):
 
 def rounds(acknowledged, keys, number=3):
     """Wait until everybody was counted up some times more."""
-    from servers import wait_until  # noqa: PLC0415
-
     before = dict(acknowledged)
     wait_until(lambda: all(acknowledged[key] >= before[key] + number for key in keys), "the counts go up")
 
@@ -222,6 +220,20 @@ def test_with_failover_an_unanswered_write_goes_to_no_other_server(make, three, 
 
     assert elsewhere == [0, 0]
     assert sum(server.stats()["curr_items"] for server in three[1:]) == 1
+
+
+def test_with_failover_a_busy_pool_is_no_server_that_is_down(make, three, keys):
+    """Its keys stay where they are: a session is not absent because this process has much to do."""
+    store = make(addresses(three), failover=True, failover_retry=60.0, pool_size=1, pool_timeout=0.05)
+    key = next(key for key in keys if place_of(store, key) == three[0].address)
+    store.write(key, b"data", 600, expected=None)
+    pool = store.adapter._placement.best(key)
+    connection = pool._take()
+    errors = [outcome(lambda: store.read(key)), outcome(lambda: store.destroy(key))]
+    pool._give_back(connection)
+
+    assert {type(error) for error in errors} == {StoreUnavailable}
+    assert store.read(key).data == b"data"
 
 
 @pytest.mark.parametrize("strange", [b"", b"1", b"1@", b"1@nowhere:1", b"@", b"x@y"])
