@@ -122,6 +122,14 @@ def flask(session: nox.Session, flask: str) -> None:
 
 
 @nox.session(requires=["build"])
+@nox.parametrize("release", ["3.5.0", "3.5.1", "3.5.2", "4.0.0"])
+def pymemcache(session: nox.Session, release: str) -> None:
+    """Test the memcached adapter with each release of pymemcache that it may meet."""
+    install(session, *group("test"), f"pymemcache=={release}")
+    session.run("pytest", *PARALLEL, *(session.posargs or ["tests/memcached", "tests/kit/test_kit_memcached.py"]))
+
+
+@nox.session(requires=["build"])
 def soak(session: nox.Session) -> None:
     """Run the tests that have longer settings, with these."""
     install(session, *group("test"))
@@ -141,8 +149,9 @@ def fuzz(session: nox.Session) -> None:
 @nox.session(requires=["build"])
 def benchmarks(session: nox.Session) -> None:
     """Measure what sessions cost, beside bare stores and beside what others have; ``-- --rounds N``."""
-    install(session, "starlette", "starsessions", "flask", "flask-session[cachelib,memcached,redis]")
-    for program in ("stream", "asgi", "crypto", "discovery", "flask_sessions"):
+    peers = ("starlette", "starsessions", "flask-session[cachelib,memcached,redis]", "django")
+    install(session, *peers)
+    for program in ("stream", "memcached", "asgi", "crypto", "discovery", "flask_sessions"):
         session.run("python", f"benchmarks/{program}.py", *session.posargs)
 
 

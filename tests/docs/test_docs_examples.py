@@ -80,9 +80,9 @@ def test_an_example_runs_as_it_is_printed(page, code, memcached_server):
 
 
 @pytest.mark.parametrize("page", GUIDE, ids=lambda page: page.name)
-def test_the_blocks_of_a_page_of_the_guide_run_one_after_the_other(page):
-    """Whoever types in a page from its beginning to its end gets no error."""
-    names = run(page, *examples(page))
+def test_the_blocks_of_a_page_of_the_guide_run_one_after_the_other(page, memcached_server):
+    """Whoever types in a page from its beginning to its end gets no error, where the servers it names run."""
+    names = run(page, *[code.replace("127.0.0.1:11211", memcached_server.address) for code in examples(page)])
 
     assert len(vars(names)) > 1
 

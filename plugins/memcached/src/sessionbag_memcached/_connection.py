@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 import select
+import socket
+import struct
 import time
 from typing import TYPE_CHECKING, Final, cast
 
 from pymemcache.client.base import Client  # type: ignore[import-untyped]  # it has types and does not say so
 
 if TYPE_CHECKING:
-    import socket
     import ssl
     from collections.abc import Mapping
 
@@ -97,9 +98,23 @@ class Connection(Client):  # type: ignore[misc]  # untyped, as above
             super()._connect()
         else:
             self._connect_to_any()
+        self._let_the_system_wait()
         # What arrives unasked, or the end of the connection, shows before the next request.
         self._poll = select.poll()
         self._poll.register(self.sock, select.POLLIN)
+
+    def _let_the_system_wait(self) -> None:
+        """Bound waits by the system's own time limit, where the socket is a plain one of the standard library.
+
+        Python's would ask the system twice for each step, first whether there is something to read. What gevent or TLS
+        put in a socket's place keeps Python's.
+        """
+        sock = self.sock
+        if type(sock) is socket.socket and type(sock).__module__ == "socket" and self.timeout is not None:
+            limit = struct.pack("ll", int(self.timeout), int(self.timeout % 1 * 1_000_000) or 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+            sock.settimeout(None)
 
     def _connect_to_any(self) -> None:
         host, port, _ = self._place

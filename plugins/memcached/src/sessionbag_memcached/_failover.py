@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from sessionbag_memcached._connection import Unreachable
-from sessionbag_memcached._pool import FAILURES, Pool, unavailable
+from sessionbag_memcached._pool import FAILURES, Busy, Pool, unavailable
 from sessionbag_memcached._servers import NEVER, Answer, Limits, Servers
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class FailoverServers(Servers):
             try:
                 line = pool.ask(request, answers)
             except FAILURES as error:
-                self._leave_alone(pool)
+                self._leave_alone(pool, error)
                 if pool is candidates[-1] or not isinstance(error, Unreachable):
                     raise unavailable(pool.place.label, error) from error
             else:
@@ -57,8 +57,8 @@ class FailoverServers(Servers):
             try:
                 found = pool.fetch(request, name)
             except FAILURES as error:
-                self._leave_alone(pool)
-                if pool is candidates[-1]:
+                self._leave_alone(pool, error)
+                if pool is candidates[-1] or isinstance(error, Busy):
                     raise unavailable(pool.place.label, error) from error
             else:
                 return None if found is None else (found[0], found[1] + _mark(pool))
@@ -80,7 +80,9 @@ class FailoverServers(Servers):
         now = time.monotonic()
         return [pool for pool in ranked if self._down_until.get(pool.place, 0.0) <= now] or ranked
 
-    def _leave_alone(self, pool: Pool) -> None:
+    def _leave_alone(self, pool: Pool, error: Exception) -> None:
+        if isinstance(error, Busy):
+            return  # that is this process' business, and the server is not down
         self._down_until[pool.place] = time.monotonic() + self._retry_after
         _log.warning(
             "the memcached server %s is down: others serve its keys for %g s", pool.place.label, self._retry_after

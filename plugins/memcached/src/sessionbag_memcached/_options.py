@@ -125,9 +125,10 @@ class MemcachedOptions(AdapterOptions):
 
     @classmethod
     def from_url(cls, url: str) -> Self:
-        """Build the set from a URL such as ``memcached://cache1:11211,cache2:11211:2?timeout=0.5``.
+        """Build the set from a URL such as ``memcached://cache1:11211,cache2:11211?weights=1,2&timeout=0.5``.
 
-        The servers stand in the place of the host, one on a Unix socket as the path, and other options in the query.
+        The servers stand in the place of the host, one on a Unix socket as the path. The query holds their weights, in
+        the same order, and other options.
         Raises `ConfigurationError`.
         """
         parts = split_url(url)
@@ -148,4 +149,16 @@ class MemcachedOptions(AdapterOptions):
             if "servers" in given:
                 raise ConfigurationError(f"the URL {redact(url)} names servers twice. Name them before the query")
             given["servers"] = servers
-        return cls.from_text(given)
+        weights = given.pop("weights", None)
+        return cls.from_text(given if weights is None else {**given, "servers": cls._weighted(given, weights)})
+
+    @classmethod
+    def _weighted(cls, given: Mapping[str, str], weights: str) -> str:
+        """Return the servers with their weights, as one text."""
+        places, each = cls.from_text(given).places, [weight.strip() for weight in weights.split(",")]
+        if len(each) != len(places) or not all(weight.isdecimal() for weight in each):
+            raise ConfigurationError(
+                f"the URL of {cls.OWNER} has {len(places)} servers and the weights {weights!r}. "
+                "Give a whole number of at least 1 for each server, as in weights=1,2"
+            )
+        return ",".join(f"{place.text}:{weight}" for place, weight in zip(places, each, strict=True))

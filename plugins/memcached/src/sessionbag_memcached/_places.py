@@ -14,9 +14,10 @@ PORT: Final = 11211
 _PORTS: Final = range(1, 65536)
 _HOST: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252})|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(?:%[A-Za-z0-9_.-]+)?")
 _TEXT: Final = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(?::(?P<port>[0-9]{1,5}))?(?::(?P<weight>[0-9]{1,9}))?")
+_SOCKET: Final = re.compile(r"(?:unix:)?(?P<path>/[^:]*)(?::(?P<weight>[0-9]{1,9}))?")
 _UNIX: Final = "unix:"
 _NAMES: Final = ("host", "port", "weight")
-_ADVICE: Final = "Write each server as host, host:port or host:port:weight, or as unix:/path/of/its.socket"
+_ADVICE: Final = "Write each server as host, host:port or host:port:weight, or as unix:/path or unix:/path:weight"
 
 
 class Place(NamedTuple):
@@ -34,6 +35,11 @@ class Place(NamedTuple):
     def is_unix(self) -> bool:
         """Whether it is reached through a Unix socket."""
         return self.port == 0
+
+    @property
+    def text(self) -> str:
+        """How it is written in a text, without its weight."""
+        return f"unix:{self.host}" if self.is_unix else self.label
 
     @property
     def label(self) -> str:
@@ -66,9 +72,9 @@ def _read(part: str | Mapping[str, object] | Place) -> Place:
 
 
 def _from_text(text: str) -> Place:
-    path = text.removeprefix(_UNIX)
-    if path.startswith("/"):
-        return _at_path(path, 1)
+    unix = _SOCKET.fullmatch(text)
+    if unix:
+        return _at_path(unix["path"], int(unix["weight"] or 1))
     match = _TEXT.fullmatch(text)
     if match is None or not match["host"]:
         raise ValueError(f"it names {text!r}, which is no server. {_ADVICE}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from pymemcache.exceptions import MemcacheError  # type: ignore[import-untyped]  # it has types and does not say so
@@ -18,7 +19,12 @@ if TYPE_CHECKING:
 
     from sessionbag_memcached._places import Place
 
-FAILURES: Final = (OSError, MemcacheError, Garbled, Unreachable)
+
+class Busy(Exception):
+    """All connections are in use, and none was given back in time; the message tells the mend."""
+
+
+FAILURES: Final = (OSError, MemcacheError, Garbled, Unreachable, Busy)
 """What an exchange fails with."""
 
 
@@ -73,16 +79,13 @@ class Pool:
             self._waiting += 1
             try:
                 while True:
-                    if self._free:
-                        try:
-                            return self._free.pop()
-                        except IndexError:  # somebody who did not have to wait was quicker
-                            pass
+                    with suppress(IndexError):
+                        return self._free.pop()
                     left = give_up - time.monotonic()
                     if left <= 0:
-                        raise StoreUnavailable(
-                            f"all {len(self._all)} connections to the memcached server {self.place.label} were busy "
-                            f"for {self._patience:g} s. Raise pool_size, or look why the server is slow"
+                        raise Busy(
+                            f"had all {len(self._all)} connections in use for {self._patience:g} s. "
+                            "Raise pool_size, or see why it is slow"
                         )
                     self._given_back.wait(left)
             finally:
@@ -111,11 +114,13 @@ class Pool:
 def unavailable(label: str, error: Exception) -> StoreUnavailable:
     """Return the session error for a server that could not be asked, or did not answer properly."""
     cause = error.__cause__ if isinstance(error, Unreachable) else error
-    if isinstance(error, Garbled):
+    if isinstance(error, Busy):
+        text = str(error)
+    elif isinstance(error, Garbled):
         text = f"does not work as one: {error}. See that it is memcached 1.6 or later, and what its log says"
     elif isinstance(error, Unreachable):
         text = f"cannot be reached: {cause}. See that it runs, and that host, port and TLS are right"
-    elif isinstance(error, TimeoutError):
+    elif isinstance(error, (TimeoutError, BlockingIOError)):  # the second one is the system's own time limit
         text = "did not answer in time. See why it is slow, or raise the option timeout"
     else:
         text = f"hung up: {cause}. See whether it was restarted"

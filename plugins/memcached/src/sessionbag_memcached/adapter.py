@@ -23,7 +23,7 @@ _ADDED: Final = re.compile(rb"STORED|NOT_STORED")
 _REPLACED: Final = re.compile(rb"STORED|EXISTS|NOT_FOUND")
 _DELETED: Final = re.compile(rb"DELETED|NOT_FOUND")
 _COMPARED: Final = re.compile(rb"HD|EX|NF")
-_LOCKED: Final = re.compile(rb"HD c(?P<token>[0-9]+) (?P<won>[WZ])")
+_LOCKED: Final = re.compile(rb"HD c(?P<token>[0-9]+) (?P<won>[WZ])|EN")
 
 
 class Memcached(AbstractAdapter):
@@ -104,7 +104,9 @@ class Memcached(AbstractAdapter):
         name = self._prefix + check_key(key).encode() + LOCK.encode()
         answer = self.adapter.ask(key, b"mg %b c N%d\r\n" % (name, _expiry(ttl)), _LOCKED)
         match = _LOCKED.fullmatch(_settled(answer))
-        if match is None or match["won"] == b"Z":
+        if match is None or match["won"] is None:  # EN: there was no room for the value
+            raise _refused(answer)
+        if match["won"] == b"Z":
             return None
         if match["token"] == b"0":
             raise StoreUnavailable(_WITHOUT_CAS)
