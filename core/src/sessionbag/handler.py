@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
 API_VERSION: Final = 1
 """The version of this spec. A handler says which one it was written for in ``api_version``."""
@@ -38,6 +38,19 @@ class Entry(NamedTuple):
 
     remaining: int
     """Whole seconds until the record expires."""
+
+
+class Finding(NamedTuple):
+    """One thing that `DiagnosingHandler.diagnose` looked at."""
+
+    name: str
+    """What was looked at, in a word or two: ``persistence``."""
+
+    ok: bool
+    """Whether sessions are safe with it."""
+
+    detail: str
+    """What was found, and where it is not well what mends it. No secrets."""
 
 
 @runtime_checkable
@@ -140,6 +153,18 @@ class ScanningHandler(Protocol):
 
 
 @runtime_checkable
+class DiagnosingHandler(Protocol):
+    """A handler that can also look at how its store is set up; ``sessionbag check`` prints what it finds."""
+
+    def diagnose(self) -> Sequence[Finding]:
+        """Return what was looked at; settings that may lose sessions have ``ok=False``, which is a warning.
+
+        What a store does not tell to this user is no fault of its settings: say so with ``ok=True``.
+        """
+        ...
+
+
+@runtime_checkable
 class AsyncSessionHandler(Protocol):
     """`SessionHandler` with awaited methods; every sentence of that holds here too.
 
@@ -197,6 +222,15 @@ class AsyncScanningHandler(Protocol):
 
     async def remaining(self, key: str) -> int | None:
         """See `ScanningHandler.remaining`."""
+        ...
+
+
+@runtime_checkable
+class AsyncDiagnosingHandler(Protocol):
+    """`DiagnosingHandler` with an awaited method."""
+
+    async def diagnose(self) -> Sequence[Finding]:
+        """See `DiagnosingHandler.diagnose`."""
         ...
 
 

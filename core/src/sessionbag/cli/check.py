@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from sessionbag.cli.output import declare_url
 from sessionbag.cli.store import opened
 from sessionbag.errors import SessionConflict, SessionError, SessionGone
-from sessionbag.handler import MARK_SIZE, LockingHandler, ScanningHandler
+from sessionbag.handler import MARK_SIZE, DiagnosingHandler, LockingHandler, ScanningHandler
 
 if TYPE_CHECKING:
     import argparse
@@ -28,7 +28,7 @@ examples:
   SESSIONBAG_URL=redis://:password@host/0 sessionbag check --json
 
 It takes about two seconds, most of which it waits for a record to expire.
-exit status 1 when the store breaks a promise or cannot be reached
+exit status 1 when the store breaks a promise or cannot be reached; a warning is about how the store is set up
 """
 
 _TTL: Final = 60
@@ -44,6 +44,14 @@ class _Finding(NamedTuple):
     check: str
     ok: bool
     detail: str
+    warning: bool = False
+
+    @property
+    def verdict(self) -> str:
+        """Say it for people."""
+        if self.warning:
+            return "WARNING"
+        return "ok" if self.ok else "FAILED"
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +63,8 @@ def run(given: argparse.Namespace, output: Output) -> int:
     """Print what each trial found; 1 when one of them failed."""
     with opened(given) as handler:
         findings = [_try(name, trial, handler) for name, trial in _trials(handler)]
-    output.table(("check", "", ""), [(one.check, "ok" if one.ok else "FAILED", one.detail) for one in findings])
+        findings += _diagnosed(handler)
+    output.table(("check", "", ""), [(one.check, one.verdict, one.detail) for one in findings])
     ok = all(one.ok for one in findings)
     output.result({"ok": ok, "checks": [one._asdict() for one in findings]})
     return 0 if ok else 1
@@ -74,6 +83,17 @@ def _trials(handler: SessionHandler) -> list[tuple[str, Callable[[SessionHandler
     if isinstance(handler, LockingHandler):
         trials.append(("lock", _lock))
     return trials
+
+
+def _diagnosed(handler: SessionHandler) -> list[_Finding]:
+    """Return how the store is set up, where the adapter can tell: a warning is no broken promise."""
+    if not isinstance(handler, DiagnosingHandler):
+        return []
+    try:
+        told = handler.diagnose()
+    except SessionError as error:
+        return [_Finding("settings", ok=False, detail=" ".join(f"{type(error).__name__}: {error}".split()))]
+    return [_Finding(one.name, ok=True, detail=one.detail, warning=not one.ok) for one in told]
 
 
 def _try(name: str, trial: Callable[[SessionHandler, str], str], handler: SessionHandler) -> _Finding:

@@ -219,9 +219,13 @@ def _plain(reply: Any) -> Any:  # noqa: ANN401  # whatever the client says
 def invoke(client: Any, command: Command, server: str | None) -> Any:  # noqa: ANN401  # a reply, or something to await
     """Call the client's method for a command."""
     name, *arguments = command.words
+    at = {} if server is None else {"target_nodes": client.get_node(node_name=server)}
+    if name == b"INFO":
+        return client.info(**at)
+    if name == b"CONFIG":
+        return client.config_get(arguments[1].decode(), **at)
     if name == b"SCAN":
         cursor, _, pattern, _, count, _, kind = arguments
-        at = {} if server is None else {"target_nodes": client.get_node(node_name=server)}
         return client.scan(int(cursor), match=pattern, count=int(count), _type=kind.decode(), **at)
     return _METHODS[name](client, *arguments)
 

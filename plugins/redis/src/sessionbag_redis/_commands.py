@@ -144,6 +144,8 @@ def wait(replicas: int, milliseconds: int) -> Command:
     return Command((b"WAIT", b"%d" % replicas, b"%d" % milliseconds), b"", _WHOLE)
 
 
+INFO: Final = Command((b"INFO",), b"", frozenset({bytes, dict}), reads=True)
+CONFIG_SAVE: Final = Command((b"CONFIG", b"GET", b"save"), b"", frozenset({list, dict}), reads=True)
 ROLE: Final = Command((b"ROLE",), b"", _ITEMS, reads=True)
 SLOTS: Final = Command((b"CLUSTER", b"SLOTS"), b"", _ITEMS, reads=True)
 ASKING: Final = Command((b"ASKING",), b"", _TEXT)

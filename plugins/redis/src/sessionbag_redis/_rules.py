@@ -11,10 +11,13 @@ from sessionbag.errors import SessionConflict, SessionGone
 from sessionbag.handler import MARK_SIZE, Entry, Stored, check_key, check_ttl
 
 from sessionbag_redis import _commands as commands
+from sessionbag_redis._diagnosis import Told, findings, info_of, setting_of
 from sessionbag_redis._errors import NO_WRITES, refused, too_large
 from sessionbag_redis._steps import Address, Refusal
 
 if TYPE_CHECKING:
+    from sessionbag.handler import Finding
+
     from sessionbag_redis._commands import Script, Scripts
     from sessionbag_redis._steps import Command, Flow, Route
 
@@ -126,6 +129,16 @@ class Rules:
         if cursor != b"0":
             return entries, Page(page.servers, cursor)
         return entries, Page(tuple(others)) if others else None
+
+    def diagnose(self, *, fails_over: bool, wait_replicas: int) -> Flow[list[Finding]]:
+        """Ask every primary how it is set up, and return what that means for sessions."""
+        found: list[Finding] = []
+        for server in (yield from self._route.primaries()):
+            info = (yield from self._route.ask_at(server, [commands.INFO]))[0]
+            save = (yield from self._route.ask_at(server, [commands.CONFIG_SAVE]))[0]
+            told = Told(str(server) or "the server", info_of(info), setting_of(save))
+            found.extend(findings(told, fails_over=fails_over, wait_replicas=wait_replicas))
+        return found
 
     @property
     def _scripts(self) -> Scripts:

@@ -13,9 +13,9 @@ from sessionbag_redis._pool import Pools
 from sessionbag_redis._wiring import checked, rules_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from sessionbag.handler import Entry, Stored
+    from sessionbag.handler import Entry, Finding, Stored
 
     from sessionbag_redis._steps import Flow
 
@@ -102,6 +102,11 @@ class Redis(AbstractAdapter):
     def remaining(self, key: str) -> int | None:
         """See `ScanningHandler.remaining`."""
         return self._drive(self._rules.remaining(key))
+
+    def diagnose(self) -> Sequence[Finding]:
+        """See `DiagnosingHandler.diagnose`: what each primary tells of its settings."""
+        fails_over = self._settings.sentinels is not None or self._settings.cluster
+        return self._drive(self._rules.diagnose(fails_over=fails_over, wait_replicas=self._settings.wait_replicas))
 
     def _drive(self, flow: Flow[T]) -> T:
         """Run a flow to its end, performing each step."""

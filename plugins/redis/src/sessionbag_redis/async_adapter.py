@@ -13,9 +13,9 @@ from sessionbag_redis._options import RedisOptions
 from sessionbag_redis._wiring import checked, rules_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
-    from sessionbag.handler import Entry, Stored
+    from sessionbag.handler import Entry, Finding, Stored
 
     from sessionbag_redis._steps import Flow
 
@@ -111,6 +111,11 @@ class AsyncRedis:
     async def remaining(self, key: str) -> int | None:
         """See `ScanningHandler.remaining`."""
         return await self._drive(self._rules.remaining(key))
+
+    async def diagnose(self) -> Sequence[Finding]:
+        """See `AsyncDiagnosingHandler.diagnose`: what each primary tells of its settings."""
+        fails_over = self.options.sentinels is not None or self.options.cluster
+        return await self._drive(self._rules.diagnose(fails_over=fails_over, wait_replicas=self.options.wait_replicas))
 
     async def _drive(self, flow: Flow[T]) -> T:
         """Run a flow to its end, awaiting each step."""
