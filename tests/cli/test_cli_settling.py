@@ -14,8 +14,8 @@ LIFETIME = 1000
 class Side:
     """One store, and an application that uses it with one cookie."""
 
-    def __init__(self, clock):
-        self.factory = memory_factory(clock=clock, lifetime=LIFETIME, absolute_lifetime=None)
+    def __init__(self, clock, **options):
+        self.factory = memory_factory(clock=clock, lifetime=LIFETIME, absolute_lifetime=None, **options)
         self.store = self.factory.handler
 
     def visit(self, session_id, do):
@@ -37,9 +37,9 @@ def clock():
 class Move:
     """A session in two stores, and what a copy remembers of it."""
 
-    def __init__(self, clock):
+    def __init__(self, clock, **options):
         self.clock = clock
-        self.old, self.new = Side(clock), Side(clock)
+        self.old, self.new = Side(clock, **options), Side(clock, **options)
         self.known = {}
         self.settling = Settling(self.old.store, self.new.store, clock)
         self.id = self.old.visit(None, lambda session: session.update(words=["first"]))
@@ -196,6 +196,31 @@ def test_a_rotation_in_the_source_goes_on_in_the_target(move):
     move.settle_all()
 
     assert move.new.data(move.id) == move.new.data(after) == {"words": ["first"]}
+
+
+def test_who_is_logged_out_everywhere_in_the_source_is_so_in_the_target(clock):
+    """The record that a revocation leaves behind stands above a live copy, even one that was used meanwhile."""
+    move = Move(clock, principal_index=True)
+    move.id = move.old.visit(move.id, lambda session: session.set_principal("ada"))
+    move.settle_all()
+    move.write(move.new, "meanwhile")
+    listed = len(move.new.factory.sessions_of("ada"))
+    move.old.factory.revoke("ada")
+    move.settle_all()
+
+    assert listed == 1
+    assert move.new.data(move.id) is None
+
+
+def test_the_list_of_a_principals_sessions_comes_along(clock):
+    """After the move they can be listed and ended in the target."""
+    move = Move(clock, principal_index=True)
+    move.old.visit(move.id, lambda session: session.set_principal("ada"))
+    move.settle_all()
+    ended = move.new.factory.revoke("ada")
+
+    assert ended == 1
+    assert move.new.data(move.id) is None
 
 
 def test_bare_data_is_compared_by_its_bytes(clock):
