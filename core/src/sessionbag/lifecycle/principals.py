@@ -6,9 +6,9 @@ off after that record is gone. So whatever `revoke` does not find in the index w
 - it reads the index, then each record that is listed, and follows those that moved;
 - a record is replaced, in the version that was read, by a *revoked* one, which stands there for a while. Whoever read
   the session before meets it when writing, and an attempt to create the session whose answer was lost is not repeated;
-- where there is nothing yet, although the session was entered lately, the same record is created: the session is on its
-  way, and its own creation fails on it. A session that is on its way to the principal under a record that names somebody
-  else, or nobody, is ended like the principal's own;
+- where there is nothing yet, although the session was entered lately, the same record is created: the session is on
+  its way, and its own creation fails on it. A session that is on its way to the principal under a record that names
+  somebody else, or nobody, is ended like the principal's own;
 - then the keys are taken off the index, in the version that was read; if it changed meanwhile, all of it again. Where
   logins come faster than they can be ended it stops in the end: what was listed at its beginning has ended by then, and
   entries of what ended fall out of the index by themselves.
@@ -19,6 +19,7 @@ A session that is kept is kept wherever it is moving at that time: an entry name
 from __future__ import annotations
 
 import enum
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sessionbag.errors import CorruptRecord, SessionConflict, SessionGone
@@ -157,10 +158,8 @@ def sessions_of(session: Session, principal: str) -> Flow[list[PrincipalSession]
         if _stays(session, entry, look):
             kept[key] = entry
     if len(kept) < len(entries):
-        try:
+        with suppress(SessionConflict, SessionGone):  # then the next list takes off what is to be taken off
             yield from replace_index(session, index, kept, version)
-        except (SessionConflict, SessionGone):
-            pass  # somebody else changed it, and the next list takes off what is to be taken off
     return sorted(found, key=lambda each: each.created, reverse=True)
 
 
