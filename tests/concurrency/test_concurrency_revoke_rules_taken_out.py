@@ -66,7 +66,7 @@ RULES = [
     pytest.param(
         [(saving, "enrol", nothing), (saving, "put", enrolled_later)], "newcomer", "revoker", (), id="entered-before"
     ),
-    pytest.param([(principals, "replace_index", whatever_is_there)], "newcomer", "newcomer", (), id="entered-by-version"),
+    pytest.param([(principals, "replace_index", whatever_is_there)], "newcomer", "newcomer", (), id="by-version"),
     pytest.param([(principals, "in_flight", never)], "claimer", "revoker", (), id="claims-in-flight"),
     pytest.param([(principals, "in_flight", never)], "newcomer", "lister", (), id="entries-in-flight-stay"),
 ]

@@ -18,8 +18,8 @@ The layout, all numbers big-endian::
 
 The principal is sealed with the body because it may be the name of a person. The body of a live record is the data by
 the serializer. The body of a moved record is the deadline (8 bytes, unix seconds), whether to follow (1 byte) and the
-target's stored key (ASCII). That of a revoked record is empty. That of an index is the list of a principal's sessions by
-the serializer.
+target's stored key (ASCII). That of a revoked record is empty. That of an index is the list of a principal's sessions
+by the serializer.
 
 A serializer with ``bare = True`` shares its data with other software: its records are the body alone.
 """

@@ -86,8 +86,8 @@ class ManagerFactory(Configured[SessionHandler]):
 
         No request in flight brings one of them back. ``keep`` is a session that goes on, as that of the visitor who
         asked for it; an unsaved change of its id may still be saved. Whoever logs in afterwards is let in: change the
-        password first. Raises the same as `sessions_of`, `SessionConflict` when the principal logs in faster than that
-        can be ended, and `SessionNotStarted` when ``keep`` is not started and does not start itself. After any of them
+        password first. Raises the same as `sessions_of`, `SessionConflict` when a session was written at each attempt
+        to end it, and `SessionNotStarted` when ``keep`` is not started and does not start itself. After any of them
         call it again: what it ended stays ended.
         """
         context = self._unstarted()

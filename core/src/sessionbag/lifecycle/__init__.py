@@ -1,8 +1,8 @@
 """What a session does, without any I/O: flows that yield operations and are sent their results.
 
 `starting` loads a session, `saving` writes it, `merging` settles conflicts, `moving` changes the id, `ending` ends it;
-`writing` knows what a lost answer means and `reading` what a record says; `principals` lists the sessions of a principal
-and ends them all. `operations.drive` runs a flow, and `operations.drive_async` awaits it.
+`writing` knows what a lost answer means and `reading` what a record says; `principals` lists the sessions of a
+principal and ends them all. `operations.drive` runs a flow, and `operations.drive_async` awaits it.
 """
 
 from sessionbag.lifecycle.ending import abort, close, destroy

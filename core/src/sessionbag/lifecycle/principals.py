@@ -6,10 +6,12 @@ off after that record is gone. So whatever `revoke` does not find in the index w
 - it reads the index, then each record that is listed, and follows those that moved;
 - a record is replaced, in the version that was read, by a *revoked* one, which stands there for a while. Whoever read
   the session before meets it when writing, and an attempt to create the session whose answer was lost is not repeated;
-- where there is nothing yet, although the session was entered lately, the same record is created: the session is on its
-  way, and its own creation fails on it. A session that is on its way to the principal under a record that names somebody
-  else, or nobody, is ended like the principal's own;
-- then the keys are taken off the index, in the version that was read; if it changed meanwhile, all of it again.
+- where there is nothing yet, although the session was entered lately, the same record is created: the session is on
+  its way, and its own creation fails on it. A session that is on its way to the principal under a record that names
+  somebody else, or nobody, is ended like the principal's own;
+- then the keys are taken off the index, in the version that was read; if it changed meanwhile, all of it again. Where
+  logins come faster than they can be ended it stops in the end: what was listed at its beginning has ended by then, and
+  entries of what ended fall out of the index by themselves.
 
 A session that is kept is kept wherever it is moving at that time: an entry names the key that its session had before.
 """
@@ -17,6 +19,7 @@ A session that is kept is kept wherever it is moving at that time: an entry name
 from __future__ import annotations
 
 import enum
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sessionbag.errors import CorruptRecord, SessionConflict, SessionGone
@@ -29,7 +32,7 @@ from sessionbag.lifecycle.index import (
     read_index,
     replace_index,
 )
-from sessionbag.lifecycle.merging import TRIES, crowded, pause
+from sessionbag.lifecycle.merging import TRIES, pause
 from sessionbag.lifecycle.operations import Flow, Notify, Read, Write
 from sessionbag.lifecycle.reading import MOVES
 from sessionbag.lifecycle.state import Base, ChangeKind, Claim, Session
@@ -48,8 +51,8 @@ CROWD: Final = 64
 LOOKS: Final = 2
 """Sessions of a larger index that are looked at when another one is entered: more than come, so that it shrinks."""
 
-ROUNDS: Final = 64
-"""Times that `revoke` starts again at most because others logged in meanwhile."""
+ROUNDS: Final = 16
+"""Times that `revoke` goes through the index at most because others log in meanwhile."""
 
 
 class PrincipalSession(NamedTuple):
@@ -155,30 +158,24 @@ def sessions_of(session: Session, principal: str) -> Flow[list[PrincipalSession]
         if _stays(session, entry, look):
             kept[key] = entry
     if len(kept) < len(entries):
-        try:
+        with suppress(SessionConflict, SessionGone):  # then the next list takes off what is to be taken off
             yield from replace_index(session, index, kept, version)
-        except (SessionConflict, SessionGone):
-            pass  # somebody else changed it, and the next list takes off what is to be taken off
     return sorted(found, key=lambda each: each.created, reverse=True)
 
 
 def revoke(session: Session, principal: str, keep: frozenset[str] = frozenset()) -> Flow[int]:
     """End the sessions of a principal, those on their way included, and return how many were live.
 
-    Those that stand under the keys of ``keep``, or move from there, are spared. ``session`` is one that was never
-    started, for its options. Raises `CorruptRecord`, `StoreUnavailable`, and `SessionConflict` when the principal went
-    on logging in for longer than it makes sense to follow; what was there at the beginning has ended by then.
+    Those that stand under the keys of ``keep``, or rotate from there, are spared. ``session`` is one that was never
+    started, for its options. Raises `CorruptRecord`, `StoreUnavailable`, and `SessionConflict` when a session was written
+    at each attempt to end it; all others have ended by then.
     """
     index = session.index_key(check_principal(principal))
     ended, live = set[str](), 0
     for _ in range(ROUNDS):
         entries, version = yield from read_index(session, index)
         spared = _lineage(entries, keep)
-        for key in [each for each in entries if each not in spared and each not in ended]:
-            found = yield from _end(session, principal, key, entries, spared)
-            if found is not None:
-                ended.add(key)
-                live += found
+        live += yield from _end_all(session, principal, entries, spared, ended)
         left = {key: entry for key, entry in entries.items() if key in spared}
         if len(left) == len(entries):
             return live
@@ -186,11 +183,8 @@ def revoke(session: Session, principal: str, keep: frozenset[str] = frozenset())
             yield from replace_index(session, index, left, version)
         except (SessionConflict, SessionGone):
             continue
-        return live
-    raise SessionConflict(
-        f"the principal went on logging in while their sessions were ended, {ROUNDS} times over. "
-        "What was there at the beginning has ended; see what logs in so often, and call this again"
-    )
+        break
+    return live
 
 
 def keys_of(session: Session) -> frozenset[str]:
@@ -281,6 +275,23 @@ def _lineage(entries: Entries, keys: frozenset[str]) -> set[str]:
     return spared
 
 
+def _end_all(session: Session, principal: str, entries: Entries, spared: set[str], ended: set[str]) -> Flow[int]:
+    """End what is listed and neither spared nor in ``ended`` yet, to which it is added; returns how many were live."""
+    live, stuck = 0, None
+    for key in [each for each in entries if each not in spared and each not in ended]:
+        try:
+            was_live: bool | None = yield from _end(session, principal, key, entries, spared)
+        except SessionConflict as error:
+            stuck = error
+            continue
+        if was_live is not None:
+            ended.add(key)
+            live += was_live
+    if stuck is not None:
+        raise stuck
+    return live
+
+
 def _end(session: Session, principal: str, key: str, entries: Entries, spared: set[str]) -> Flow[bool | None]:
     """End what stands, or is about to stand, under a key that is listed, or where that moved.
 
@@ -308,7 +319,10 @@ def _end(session: Session, principal: str, key: str, entries: Entries, spared: s
         if live:
             yield Notify("session_destroyed", {"key": session.shown(key)})
         return live
-    raise crowded()
+    raise SessionConflict(
+        f"a session was written by others at each of {TRIES + MOVES} attempts to end it, and the others have ended. "
+        "Call this again"
+    )
 
 
 def _put_revoked(session: Session, key: str, version: bytes | None) -> Flow[None]:

@@ -44,7 +44,7 @@ def save(session: Session) -> Flow[None]:
 
 
 def changed(session: Session, body: bytes) -> bool:
-    """Say whether there is something to write: the data, or whom it belongs to, is not as the store is known to hold it."""
+    """Say whether the data, or whom it belongs to, differs from what the store is known to hold."""
     base = session.base
     if base is None:
         return bool(session.data or session.principal(""))
