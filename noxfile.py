@@ -156,6 +156,14 @@ def benchmarks(session: nox.Session) -> None:
 
 
 @nox.session(requires=["build"])
+def losses(session: nox.Session) -> None:
+    """Count what session libraries lose of changes that overlap, over HTTP; needs redis-server."""
+    others = ("flask", "flask-session[redis]", "django", "beaker", "starlette", "starsessions[redis]")
+    install(session, *others, "gunicorn", "uvicorn")
+    session.run("python", "benchmarks/losses.py", *session.posargs)
+
+
+@nox.session(requires=["build"])
 def docs(session: nox.Session) -> None:
     """Build the guide as web pages, with warnings as errors, into build/docs/."""
     install(session, *group("docs"), *group("test"))
