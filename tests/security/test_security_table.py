@@ -1,4 +1,4 @@
-"""The table of SECURITY.md is true: each rule has tests, each of them is there and names the rule's number."""
+"""What SECURITY.md and the threat model say of tests is true: they are there, and name the number of their rule."""
 
 import ast
 import importlib
@@ -48,3 +48,15 @@ def test_modules_where_a_rule_holds_exist(number):
     """What stands there in backquotes can be imported."""
     for module in re.findall(r"`([\w.]+)`", rows()[number][4]):
         importlib.import_module(module)
+
+
+def test_tests_of_the_threat_model_exist():
+    """By path and name; and few things that an attacker can or cannot do are said without one."""
+    page = (ROOT / "docs/threat-model.md").read_text(encoding="utf-8")
+    named = TEST.findall(page)
+    claims = re.findall(r"^- .*?(?=^- |^\*\*|^## |^$)", page, re.MULTILINE | re.DOTALL)
+
+    assert len(named) == page.count("::")
+    assert [f"{path}::{name}" for path, name in named if name not in docstrings(path)] == []
+    assert len(claims) > 25
+    assert len([claim for claim in claims if "::" not in claim]) <= 4
