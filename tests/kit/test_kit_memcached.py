@@ -11,7 +11,7 @@ from sessionbag_memcached import Memcached
 pytestmark = pytest.mark.soak
 
 PATIENT = {"timeout": 10.0, "connect_timeout": 10.0, "pool_timeout": 10.0}
-IMPATIENT = {"timeout": 0.4, "connect_timeout": 0.4}
+IMPATIENT = {"timeout": 0.6, "connect_timeout": 0.6}
 
 
 @pytest.fixture(scope="module")

@@ -158,7 +158,7 @@ def test_with_failover_the_next_server_serves_the_keys(make, three, keys, caplog
 def test_the_cost_of_failover_is_what_the_guide_says(make, three, keys):
     """A server that was only cut off comes back with what it held: the ended session lives again, the new one hides."""
     [key] = [key for key in keys if place_of(make(addresses(three)), key) == three[0].address][:1]
-    store = make(addresses(three), failover=True, failover_retry=0.1, timeout=0.3, prefix="cost-")
+    store = make(addresses(three), failover=True, failover_retry=0.1, timeout=1.0, prefix="cost-")
     store.write(key, b"before", 600, expected=None)
     three[0].freeze()
     ended = store.read(key)
@@ -208,7 +208,7 @@ def test_with_failover_and_all_servers_down_it_is_an_outage(make, key):
 
 def test_with_failover_an_unanswered_write_goes_to_no_other_server(make, three, keys):
     """It may have happened: the error says so, and only the next operation is served elsewhere."""
-    store = make(addresses(three), failover=True, failover_retry=60.0, timeout=0.3)
+    store = make(addresses(three), failover=True, failover_retry=60.0, timeout=1.0)
     key = next(key for key in keys if place_of(store, key) == three[0].address)
     store.read(key)
     three[0].freeze()

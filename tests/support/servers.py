@@ -105,6 +105,7 @@ class Server:
     def freeze(self) -> None:
         """Let it hang: connections are accepted by the system, and nothing is answered."""
         os.kill(self.pid, signal.SIGSTOP)
+        os.waitpid(self.pid, os.WUNTRACED)  # a busy machine takes a while to stop all threads
 
     def thaw(self) -> None:
         """Let a frozen one go on."""
