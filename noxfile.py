@@ -151,7 +151,7 @@ def benchmarks(session: nox.Session) -> None:
     """Measure what sessions cost, beside bare stores and beside what others have; ``-- --rounds N``."""
     peers = ("starlette", "starsessions", "flask-session[cachelib,memcached,redis]", "django")
     install(session, *peers)
-    for program in ("stream", "memcached", "asgi", "crypto", "discovery", "flask_sessions"):
+    for program in ("stream", "memcached", "asgi", "crypto", "discovery", "flask_sessions", "django_sessions"):
         session.run("python", f"benchmarks/{program}.py", *session.posargs)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from sessionbag import lifecycle
@@ -17,15 +18,17 @@ from sessionbag.lifecycle import SYSTEM, Phase, Session, drive, drive_async, is_
 from sessionbag.lifecycle.locking import unlock
 from sessionbag.lifecycle.reading import Verdict, look
 from sessionbag.lifecycle.starting import begin_new
+from sessionbag.manager.sync import perform
 from sessionbag.threads import ThreadedHandler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sessionbag.config import ManagerFactory
+    from sessionbag.hooks import HookCaller
     from sessionbag.lifecycle import Flow, Sources
-    from sessionbag.manager import Manager
-    from sessionbag.manager.asynchronous import AsyncManager
+    from sessionbag.lifecycle.operations import Perform, PerformAsync
+    from sessionbag.record import Codec
 
     Data: TypeAlias = dict[str, object]
     Lifetime: TypeAlias = Callable[[Data], float]
@@ -49,8 +52,10 @@ class Engine:
         """Make no session yet."""
         self.factory: Final = factory
         self.sources: Final[Sources] = replace(SYSTEM, new_id=new_id)
-        self._blocking: Final[Manager] = factory.new_instance()
-        self._awaited: AsyncManager | None = None
+        self._hooks: Final[HookCaller | None] = factory._parts.hooks  # noqa: SLF001  # what it hands to its managers
+        self._codec: Final[Codec] = factory._parts.codec  # noqa: SLF001  # as above
+        self._perform: Final[Perform] = partial(perform, factory.handler, self._hooks)
+        self._aperform: PerformAsync | None = None
 
     def session(self, session_id: str | None, lifetime: Lifetime) -> EngineSession:
         """Return the session of a request that came with this id, whatever that is; nothing is loaded yet.
@@ -58,34 +63,32 @@ class Engine:
         ``lifetime`` says for how many seconds such data is kept once it is saved; 0 or less: no longer. A save
         restarts that time, and reading does not.
         """
-        _, codec, _, hooks, _ = self.factory._parts  # noqa: SLF001  # what it hands to its managers
         options = self.factory.options
         return EngineSession(
             self,
             Session(
                 options=options,
-                codec=codec,
+                codec=self._codec,
                 requested=session_id,
                 concurrency=options.concurrency,
                 sources=self.sources,
                 own_lifetime=lifetime,
                 keeps_empty=True,
-                observed=hooks is not None,
+                observed=self._hooks is not None,
             ),
         )
 
     def run(self, flow: Flow[T]) -> T:
         """Drive a flow of the life cycle."""
-        return drive(flow, self._blocking._perform)  # noqa: SLF001  # a manager is what performs operations
+        return drive(flow, self._perform)
 
     async def arun(self, flow: Flow[T]) -> T:
         """Drive a flow of the life cycle without blocking the event loop."""
-        if self._awaited is None:
-            from sessionbag.manager.asynchronous import AsyncManager  # noqa: PLC0415  # asyncio is for those who use it
+        if self._aperform is None:
+            from sessionbag.manager.asynchronous import perform  # noqa: PLC0415  # asyncio is for those who use it
 
-            options, codec, handler, hooks, _ = self.factory._parts  # noqa: SLF001  # as above
-            self._awaited = AsyncManager.for_request(options, codec, ThreadedHandler(handler), hooks=hooks)
-        return await drive_async(flow, self._awaited._perform)  # noqa: SLF001  # as above
+            self._aperform = partial(perform, ThreadedHandler(self.factory.handler), self._hooks)
+        return await drive_async(flow, self._aperform)
 
 
 class EngineSession:
