@@ -18,7 +18,7 @@ from markupsafe import Markup
 from redis import Redis
 from servers import HOST, Server, accepts, free_port, program
 from sessionbag import ConfigurationError, Memory
-from sessionbag_flask import FlaskSessions, SessionBag, SignedCookies, json_files
+from sessionbag_flask import FlaskSessions, ReturningInterface, SessionBag, SignedCookies, json_files
 from sessionbag_flask.readers import decoded
 
 KEY = "the application's key"
@@ -371,3 +371,50 @@ def test_types_that_flasks_cookies_keep_come_over(store):
     client.get("/value")
 
     assert seen == [value]
+
+
+@pytest.mark.parametrize("name", ["session", "sid"])
+@pytest.mark.parametrize("before", BEFORE, ids=lambda before: before.__name__)
+def test_a_visitor_stays_logged_in_on_the_way_back(before, redis, tmp_path, serve, name):
+    """What was begun here is there in the software from before, once, and what ends there stays ended."""
+    url = f"stream://{tmp_path}/here"
+    here = site(SESSIONBAG_URL=url, SESSIONBAG_NAME=name)
+    SessionBag(here)
+    with serve(here) as visitor:
+        visitor.get("/login")
+        visitor.get("/count")
+    stolen = dict(visitor.jar)
+
+    there, _ = before(redis, tmp_path)
+    there.session_interface = ReturningInterface(there.session_interface, {"adapter": url, "name": name})
+    with serve(there) as back:
+        back.jar = visitor.jar
+        seen = [json.loads(back.get("/")[1]) for _ in range(2)]
+        counted = back.get("/count")[1]
+        back.get("/logout")
+        back.jar |= {key: value for key, value in stolen.items() if key not in back.jar}
+        left = json.loads(back.get("/")[1])
+
+    assert seen == [{**DATA, "count": 2}] * 2
+    assert counted == "3"
+    assert left == {"user": None, "cart": None, "count": None}
+
+
+def test_what_the_software_from_before_cannot_keep_is_converted_or_an_error(tmp_path):
+    """A set, for Flask's cookies; as long as it fails nothing is lost."""
+    url = f"stream://{tmp_path}"
+    here = site(SESSIONBAG_URL=url)
+    SessionBag(here)
+    here.add_url_rule("/set", "set", lambda: session.update(user="ada", seen={1}) or "")
+    visitor = here.test_client()
+    visitor.get("/set")
+    answers = []
+    for options in ({}, {"convert": lambda data: {**data, "seen": sorted(data["seen"])}}):
+        there = site()
+        there.session_interface = ReturningInterface(there.session_interface, url, **options)
+        client = there.test_client()
+        client.bring(visitor.cookie())
+        answers.append((client.get("/").status_code, client.get("/").json))
+
+    assert answers[0][0] == 500
+    assert answers[1] == (200, {"user": "ada", "cart": None, "count": None})

@@ -10,6 +10,7 @@ from sessionbag_flask._version import __version__
 from sessionbag_flask.extension import SessionBag
 from sessionbag_flask.former import Reader
 from sessionbag_flask.readers import FlaskSessions, SignedCookies, json_files
+from sessionbag_flask.returning import ReturningInterface
 from sessionbag_flask.serializer import FlaskSerializer
 from sessionbag_flask.session import Session
 
@@ -17,6 +18,7 @@ __all__ = [
     "FlaskSerializer",
     "FlaskSessions",
     "Reader",
+    "ReturningInterface",
     "Session",
     "SessionBag",
     "SignedCookies",
