@@ -1,17 +1,24 @@
 """``sessionbag copy``: every session arrives with its id and the rest of its life, whatever happens on the way."""
 
+import gc
 import hashlib
+import io
 import json
 import signal
 import sqlite3
 import stat
 import sys
+import weakref
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from servers import wait_until
-from sessionbag import AdapterFactory, ManagerFactory
+from sessionbag import AdapterFactory, ManagerFactory, Memory
+from sessionbag.cli import Output
+from sessionbag_cli._moving import Pass
+from sessionbag_cli._report import Report
+from sessionbag_cli._settling import Outcome
 
 MANY = 1500
 
@@ -284,6 +291,26 @@ def test_the_journal_holds_no_data_and_serves_one_copy(program, stream, sqlite, 
     assert "belongs to a copy from" in other.stderr
     assert "is no journal" in damaged.stderr
     assert "another copy uses the journal" in busy.stderr
+
+
+def test_who_follows_for_days_keeps_no_more_than_the_last_pass():
+    """The keys that a pass has seen are let go with it; its numbers stay in the report."""
+    report = Report(Path("journal"))
+    first, second = (Pass(Memory(), None, None, 1) for _ in range(2))
+    first.counts.update({Outcome.COPIED: 3})
+    second.counts.update({Outcome.COPIED: 1})
+    report.begin(first)
+    report.finish()
+    report.begin(second)
+    report.finish()
+    gone = weakref.ref(first)
+    del first
+    gc.collect()
+    printed = io.StringIO()
+    report.print(Output(as_json=True, stream=printed))
+
+    assert gone() is None
+    assert json.loads(printed.getvalue())["copied"] == 4
 
 
 def test_following_goes_on_until_it_is_interrupted(program, stream, sqlite, fill):

@@ -1,11 +1,14 @@
 """Sub-commands of other distributions: found by name, imported when they are called, and harmless to the others."""
 
+import io
 import json
 import os
 import subprocess
-import sys
+from contextlib import redirect_stderr, redirect_stdout
+from unittest.mock import patch
 
 import pytest
+from sessionbag.cli import main
 
 GREET = '''
 """Greet whoever looks after the sessions."""
@@ -25,17 +28,15 @@ BROKEN = "import nowhere"
 CARELESS = GREET.replace('parser.add_argument("--name", default="you")', 'raise RuntimeError("no arguments today")')
 
 
-def run(*arguments, paths=(), **variables):
-    """Run the command to its end."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("SESSIONBAG_")}
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-m", "sessionbag", *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=own | {"PYTHONPATH": os.pathsep.join(map(str, paths))} | variables,
-    )
+def run(*arguments, **variables):
+    """Run the command to its end, in this process, whose import path has the site."""
+    out, err = io.StringIO(), io.StringIO()
+    with patch.dict(os.environ, variables), redirect_stdout(out), redirect_stderr(err):
+        try:
+            status = main(arguments)
+        except SystemExit as ended:
+            status = ended.code
+    return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture
@@ -47,10 +48,10 @@ def greeting(site):
 
 def test_installed_command_is_listed_and_runs(greeting):
     """With its help and arguments, for people and for programs."""
-    listed = run("--help", paths=[greeting.path])
-    explained = run("greet", "--help", paths=[greeting.path])
-    spoken = run("greet", "--name", "ada", paths=[greeting.path])
-    printed = run("greet", "--json", paths=[greeting.path])
+    listed = run("--help")
+    explained = run("greet", "--help")
+    spoken = run("greet", "--name", "ada")
+    printed = run("greet", "--json")
 
     assert "say hello" in listed.stdout
     assert "Greet whoever looks after the sessions." in explained.stdout
@@ -65,9 +66,9 @@ def test_broken_commands_disturb_nobody(greeting):
     greeting.install("acme-careless", modules={"careless": CARELESS}, commands={"careless": "careless"})
     greeting.install("acme-half", modules={"half": "HELP = ''"}, commands={"half": "half"})
 
-    listed = run("--help", paths=[greeting.path])
-    others = [run("greet", paths=[greeting.path]), run("adapters", paths=[greeting.path])]
-    called = [run(name, "--any", "thing", paths=[greeting.path]) for name in ("bang", "careless", "half")]
+    listed = run("--help")
+    others = [run("greet"), run("adapters")]
+    called = [run(name, "--any", "thing") for name in ("bang", "careless", "half")]
 
     assert listed.returncode == 0
     assert listed.stdout.count("(broken: call it to read why)") == 3
@@ -84,16 +85,16 @@ def test_only_the_command_that_is_called_is_imported(greeting):
     source = "import sys; sys.stderr.write('imported')\n" + GREET
     greeting.install("acme-loud", modules={"loud": source}, commands={"loud": "loud"})
 
-    assert run("adapters", paths=[greeting.path]).stderr == ""
-    assert run("greet", paths=[greeting.path]).stderr == ""
-    assert run("loud", paths=[greeting.path]).stderr == "imported"
+    assert run("adapters").stderr == ""
+    assert run("greet").stderr == ""
+    assert run("loud").stderr == "imported"
 
 
 def test_command_that_two_distributions_claim_asks_to_uninstall_one(greeting):
     """Both are named; a command line has no place for a preference."""
     greeting.install("acme-other", modules={"other": GREET}, commands={"greet": "other"})
 
-    ran = run("greet", paths=[greeting.path])
+    ran = run("greet")
 
     assert ran.returncode == 2
     assert "acme-greet 1.0 (greet) and by acme-other 1.0 (other). Uninstall one\n" in ran.stderr
@@ -103,13 +104,13 @@ def test_name_of_the_core_is_nobody_elses(site):
     """What others install under it is not even imported."""
     site.install("acme-gc", modules={"broken": BROKEN}, commands={"gc": "broken"})
 
-    assert run("gc", "memory://", paths=[site.path]).returncode == 0
-    assert run("--help", paths=[site.path]).stdout.count("remove expired records") == 1
+    assert run("gc", "memory://").returncode == 0
+    assert run("--help").stdout.count("remove expired records") == 1
 
 
 def test_misspelt_command_is_told_all_names(greeting):
     """Those of other distributions among them."""
-    ran = run("gret", paths=[greeting.path])
+    ran = run("gret")
 
     assert ran.returncode == 2
     assert "invalid choice: 'gret'" in ran.stderr

@@ -35,32 +35,46 @@ class Report:
 
     def __init__(self, journal: Path) -> None:
         """Begin without passes."""
-        self.passes: Final[list[Pass]] = []
+        self.passes = 0
         self.finished = 0
         """How many of the passes came to their end."""
         self.follows = False
+        self._last: Pass | None = None
+        self._last_is_finished = False
+        self._former: Final[Counter[Outcome]] = Counter()
         self._journal: Final = journal
         self._begun: Final = time.monotonic()
+
+    def begin(self, one: Pass) -> None:
+        """Take a pass that begins; of the one before only its numbers are kept, because who follows makes many."""
+        if self._last is not None:
+            self._former.update(self._last.counts)
+        self._last, self._last_is_finished = one, False
+        self.passes += 1
+
+    def finish(self) -> None:
+        """Note that the last pass came to its end."""
+        self._last_is_finished = True
+        self.finished += 1
 
     @property
     def status(self) -> int:
         """The exit status: 1 where a session is not in the target that should be."""
-        last = self.passes[self.finished - 1] if self.finished else None
-        if last is None:
-            return 1
-        return 1 if last.counts[Outcome.TOO_LARGE] or last.counts[Outcome.BUSY] else 0
+        last = self._last
+        failed = last is None or not self.finished or last.counts[Outcome.TOO_LARGE] or last.counts[Outcome.BUSY]
+        return 1 if failed else 0
 
     @property
     def verified(self) -> bool:
         """Whether the last pass read every session of the source and found nothing to do."""
-        return 0 < self.finished == len(self.passes) and not self.passes[-1].written and not self.status
+        return self._last is not None and self._last_is_finished and not self._last.written and not self.status
 
     def print(self, output: Output) -> None:
         """Print it."""
-        if not self.passes:
+        last = self._last
+        if last is None:
             return
-        counts = self._counts()
-        last = self.passes[-1]
+        counts = self._counts(last)
         shown = console(output)
         facts(shown, [(str(counts[one]), _TEXTS[one]) for one in _TEXTS if counts[one]])
         shown.print(self._conclusion(last))
@@ -75,26 +89,23 @@ class Report:
                 "identical": last.counts[Outcome.SAME],
                 **{outcome.name.lower(): counts[outcome] for outcome in _TEXTS},
                 "too_large_keys": last.too_large,
-                "passes": len(self.passes),
-                "finished": self.finished == len(self.passes),
+                "passes": self.passes,
+                "finished": self._last_is_finished,
                 "seconds": round(time.monotonic() - self._begun, 3),
                 "journal": str(self._journal),
             }
         )
 
-    def _counts(self) -> Counter[Outcome]:
-        counts: Counter[Outcome] = Counter()
-        for outcome in _OF_ALL_PASSES:
-            counts[outcome] = sum(one.counts[outcome] for one in self.passes)
-        for outcome in _OF_THE_LAST:
-            counts[outcome] = self.passes[-1].counts[outcome]
-        return counts
+    def _counts(self, last: Pass) -> Counter[Outcome]:
+        """Return what all passes did, and what the last one found."""
+        done = {outcome: self._former[outcome] + last.counts[outcome] for outcome in _OF_ALL_PASSES}
+        return Counter({**done, **{outcome: last.counts[outcome] for outcome in _OF_THE_LAST}})
 
     def _conclusion(self, last: Pass) -> str:
-        seconds = f"{len(self.passes)} passes, {time.monotonic() - self._begun:.1f} s"
+        seconds = f"{self.passes} passes, {time.monotonic() - self._begun:.1f} s"
         same = f"{last.counts[Outcome.SAME]} of {last.accounted} sessions are the same in both stores, byte by byte"
         if self.verified:
             return f"Verified: {same} ({seconds})."
-        if self.finished < len(self.passes) and not self.follows:
+        if not self._last_is_finished and not self.follows:
             return f"Not finished ({seconds}). Run it again: it goes on where it was."
         return f"{same}; {last.written} changed during the last pass ({seconds}). Run it again to take over the rest."

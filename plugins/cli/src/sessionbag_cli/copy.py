@@ -126,12 +126,11 @@ class _Copying:
 
     def _pass(self) -> Pass:
         done = Pass(self._source, self._settling, self._journal, self._workers)
-        self.report.passes.append(done)
-        number = len(self.report.passes)
+        self.report.begin(done)
         total = sum(1 for _ in self._source.scan()) if sys.stderr.isatty() else None
-        with progressing(f"pass {number}", total) as progress:
+        with progressing(f"pass {self.report.passes}", total) as progress:
             done.run(progress)
-        self.report.finished += 1
+        self.report.finish()
         return done
 
 
