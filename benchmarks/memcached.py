@@ -19,7 +19,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pymemcache.client.base import Client
-from sessionbag import JsonSerializer, ManagerFactory, MsgpackSerializer, Serializer
+from sessionbag import JsonSerializer, ManagerFactory, MsgpackSerializer, Serializer, Stored
+from sessionbag_memcached import Memcached
 from stream import DATA, Contender, measured, report, sessions
 
 if TYPE_CHECKING:
@@ -82,6 +83,26 @@ def bare(port: int, serializer: Serializer, label: str) -> Iterator[Contender]:
     yield Contender(f"pymemcache, {label}: get and set", modify)
 
 
+def adapter(port: int, serializer: Serializer, label: str) -> Iterator[Contender]:
+    """Yield what the adapter alone takes, so that one sees how much of a session's cost is its own."""
+    handler = Memcached(Memcached.Options.from_mapping({"servers": f"{HOST}:{port}", "prefix": f"adapter-{label}-"}))
+    handler.write("key", serializer.dumps(DATA), 3600, expected=None)
+
+    def stored() -> Stored:
+        found = handler.read("key", 3600)
+        assert found is not None  # noqa: S101  # nobody ends it
+        return found
+
+    def modify() -> None:
+        found = stored()
+        data = serializer.loads(found.data)
+        data["user_id"] = 8
+        handler.write("key", serializer.dumps(data), 3600, expected=found.version)
+
+    yield Contender(f"adapter, {label}: read", lambda: serializer.loads(stored().data), f"pymemcache, {label}: get")
+    yield Contender(f"adapter, {label}: modify", modify, f"pymemcache, {label}: get and set")
+
+
 def ours(factory: ManagerFactory, label: str, floor: str) -> Iterator[Contender]:
     """Yield our requests, beside the bare client with a serializer."""
     floors = {"read": f"pymemcache, {floor}: get", "modify": f"pymemcache, {floor}: get and set"}
@@ -95,7 +116,8 @@ def flask_session(port: int) -> Iterator[Contender]:
     from flask_session import Session  # noqa: PLC0415
 
     app = Flask("benchmark")
-    client = Client((HOST, port), no_delay=True, timeout=TIMEOUT, connect_timeout=TIMEOUT)
+    # Without noreply a write waits until it was made, as everybody else's does here.
+    client = Client((HOST, port), no_delay=True, timeout=TIMEOUT, connect_timeout=TIMEOUT, default_noreply=False)
     app.config.update(SESSION_TYPE="memcached", SESSION_MEMCACHED=client, SESSION_SERIALIZATION_FORMAT="json")
     Session(app)
     interface = app.session_interface
@@ -166,7 +188,11 @@ def main() -> None:
             for label, serializer in serializers.items()
         }
         for label, serializer in serializers.items():
-            contenders += [*bare(port, serializer, label), *ours(factories[label], label, label)]
+            contenders += [
+                *bare(port, serializer, label),
+                *adapter(port, serializer, label),
+                *ours(factories[label], label, label),
+            ]
         # The shipped default against json, which most sessions are kept in.
         contenders += [each for each in ours(factories["msgpack"], "msgpack (beside json)", "json") if each.floor]
         contenders += [*flask_session(port), *django(port)]
