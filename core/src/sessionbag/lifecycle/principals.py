@@ -167,8 +167,8 @@ def revoke(session: Session, principal: str, keep: frozenset[str] = frozenset())
     """End the sessions of a principal, those on their way included, and return how many were live.
 
     Those that stand under the keys of ``keep``, or rotate from there, are spared. ``session`` is one that was never
-    started, for its options. Raises `CorruptRecord`, `StoreUnavailable`, and `SessionConflict` when a session was written
-    at each attempt to end it; all others have ended by then.
+    started, for its options. Raises `CorruptRecord`, `StoreUnavailable`, and `SessionConflict` when a session was
+    written at each attempt to end it; all others have ended by then.
     """
     index = session.index_key(check_principal(principal))
     ended, live = set[str](), 0
