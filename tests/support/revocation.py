@@ -230,7 +230,7 @@ def check_listed(world: World) -> None:
 
 
 def theirs_that_matter(world: World) -> dict[str, Data]:
-    """Return the principal's live sessions; where a creation happened after it was given up, those that a visitor has."""
+    """Return the principal's live sessions; where one was created after that was given up, those that a visitor has."""
     theirs: dict[str, Data] = world.store.theirs()
     if not world.late:
         return theirs

@@ -268,9 +268,7 @@ def _stays(session: Session, entry: Entry, look: Look) -> bool:
 def _lineage(entries: Entries, keys: frozenset[str]) -> set[str]:
     """Return the keys and those to which their sessions are rotating; who logs in with one of them is not spared."""
     spared = set(keys)
-    following = True
-    while following:
-        following = {key for key, entry in entries.items() if entry.rotated and entry.former in spared} - spared
+    while following := {key for key, entry in entries.items() if entry.rotated and entry.former in spared} - spared:
         spared |= following
     return spared
 
