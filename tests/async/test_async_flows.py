@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 from awaited import AsyncMemory, done
-from interleaving import SCRIPTS, new_world, perform
+from interleaving import SCRIPTS, new_world
 from sessionbag import AsyncManager, Manager, Memory, SessionOptions, StoreUnavailable, hookimpl, lifecycle
 from sessionbag.hooks import HookCaller
 from sessionbag.lifecycle import Notify, Sleep, Sources, drive, drive_async
@@ -15,7 +15,7 @@ from sessionbag.record import Codec
 from sessionbag.serializers import MsgpackSerializer
 
 NOW = 1_800_000_000.0
-NOT_DRIVEN = {"changed", "stored_id", "modify", "claim", "keys_of"}
+NOT_DRIVEN = {"changed", "stored_id", "own_cookie", "modify", "claim", "keys_of"}
 """What is done to a session without asking the store."""
 
 AWAITED = {"start", "save", "close", "abort", "destroy", "regenerate_id", "rotate", "reload"}
@@ -343,7 +343,7 @@ def lossy(world, lost):
         asked.append(operation)
         if isinstance(operation, (Notify, Sleep)):
             return None
-        answer = perform(world.store, operation)
+        answer = world.perform(operation)
         if len(asked) == lost:
             raise StoreUnavailable("the answer was lost")
         return answer

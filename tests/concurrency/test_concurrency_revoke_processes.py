@@ -139,9 +139,10 @@ def test_every_login_of_a_storm_is_listed(factory, logins):
 
 def test_sessions_are_listed_and_ended_on_a_store_that_processes_share(url):
     """By one process what others wrote; also those of a session that rotated, and the one that is kept stays."""
-    with ManagerFactory.from_url(url, principal_index=True) as one, ManagerFactory.from_url(
-        url, principal_index=True
-    ) as other:
+    with (
+        ManagerFactory.from_url(url, principal_index=True) as one,
+        ManagerFactory.from_url(url, principal_index=True) as other,
+    ):
         ids = []
         for description in ("one", "two", "three"):
             session = one.new_instance()

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from sessionbag.cli import make_parser
 from sessionbag.current import reset_current, set_current
 from sessionbag.testing import async_memory_factory
 
@@ -64,10 +65,9 @@ def test_async_code_ends_all(page, capsys):
 
 def test_commands_on_the_page_exist():
     """Each with the options that it shows."""
-    from sessionbag.cli import _parser  # noqa: PLC0415  # only here
-
     commands = re.findall(r"^\$ sessionbag (.*)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
 
     assert len(commands) == 3
     for command in commands:
-        assert _parser().parse_args(command.split()).principal == "user-7"
+        words = command.split()
+        assert make_parser(words).parse_args(words).principal == "user-7"

@@ -2,46 +2,52 @@
 
 from __future__ import annotations
 
-import itertools
 import random
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-import interleaving
-from interleaving import CODEC, FIRST_ID, NOW, WHO, Request, World, advance, began, finished, perform
-from sessionbag import Memory, SessionError, SessionOptions
-from sessionbag.lifecycle import (
-    Phase,
-    Session,
-    Sources,
-    claim,
-    destroy,
-    keys_of,
-    regenerate_id,
-    revoke,
-    sessions_of,
-)
+import scripts
+from interleaving import CODEC, FIRST_ID, NOW, WHO, Request, Run, World, guarded, sources_of
+from scripts import began, finished, put
+from sessionbag import Memory, SessionOptions
+from sessionbag.lifecycle import Phase, Session, claim, keys_of, regenerate_id, revoke, sessions_of
 from sessionbag.record import Header, Index, Live
+from sessionbag.testing import MovableClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from interleaving import Steps
+    from interleaving import Make
+    from scripts import Steps
     from sessionbag.lifecycle import Operation
 
     Script: TypeAlias = Callable[[Request, "Watched"], Steps]
-    Make: TypeAlias = Callable[[tuple[str, ...], SessionOptions], World]
+    Data: TypeAlias = dict[str, Any]
 
 PRINCIPAL = "user-7"
 OPTIONS = SessionOptions(principal_index=True)
+BEGAN = int(NOW) - 60
+LONG_AGO = int(NOW) - 3600
 SPARING = frozenset({"writer", "adder", "rotator", "copier", "newcomer", "lister"})
 """Who leaves the session to whoever else came with its id."""
+
+
+class Revocation(NamedTuple):
+    """What there was when a call of revoke came to its end."""
+
+    keeps: bool
+    left: dict[str, Data]
+    """Live sessions of the principal."""
+    listed: frozenset[str]
+    """Whatever was listed at any time until then."""
 
 
 class Watched(Memory):
     """A store that remembers which sessions were ever listed, and what revoke left."""
 
-    def __init__(self, index: str) -> None:
-        super().__init__(clock=lambda: NOW)
+    def __init__(self, clock: MovableClock, index: str) -> None:
+        super().__init__(clock=clock)
         self.index = index
         self.ever_listed: set[str] = set()
         self.revoked: list[Revocation] = []
@@ -60,26 +66,26 @@ class Watched(Memory):
         assert isinstance(record, Index)
         return set(CODEC.loads(record.body))
 
-    def theirs(self) -> dict[str, dict[str, Any]]:
+    def theirs(self) -> dict[str, Data]:
         """Return the data of the live records that name the principal, by key."""
         found = {}
         for entry in self.scan():
             stored = self.read(entry.key)
             assert stored is not None
-            header, record = CODEC.glance(entry.key, stored.data), CODEC.open(entry.key, stored.data)
-            if isinstance(header, Header) and isinstance(record, Live) and header.principal == PRINCIPAL:
+            record = CODEC.open(entry.key, stored.data)
+            if isinstance(record, Live) and record.header.principal == PRINCIPAL:
                 found[entry.key] = CODEC.loads(record.body)
         return found
 
 
-class Revocation(NamedTuple):
-    """What there was when a call of revoke came to its end."""
+@dataclass
+class PrincipalWorld(World):
+    """The store and the requests of one run; what was ever listed is a part of its state."""
 
-    keeps: bool
-    left: dict[str, dict[str, Any]]
-    """Live sessions of the principal."""
-    listed: frozenset[str]
-    """Whatever was listed at any time until then."""
+    store: Watched = field()
+
+    def state(self, waiting: dict[int, Operation]) -> object:
+        return super().state(waiting), frozenset(self.store.ever_listed), repr(self.store.revoked)
 
 
 def login(request: Request, store: Watched) -> Steps:
@@ -87,7 +93,7 @@ def login(request: Request, store: Watched) -> Steps:
     yield from began(request)
     regenerate_id(request.session, delete_old=True)
     claim(request.session, PRINCIPAL, None)
-    request.session.data[f"login{request.number}"] = True
+    put(request, f"login{request.number}")
     yield from finished(request)
 
 
@@ -123,7 +129,7 @@ def keeper(request: Request, store: Watched) -> Steps:
     """End all sessions of the principal but this one."""
     yield from began(request)
     yield from _revoking(request, store, keys_of(request.session))
-    request.session.data[f"kept{request.number}"] = True
+    put(request, f"kept{request.number}")
     yield from finished(request)
 
 
@@ -132,7 +138,7 @@ def changer(request: Request, store: Watched) -> Steps:
     yield from began(request)
     regenerate_id(request.session, delete_old=True)
     yield from _revoking(request, store, keys_of(request.session))
-    request.session.data[f"kept{request.number}"] = True
+    put(request, f"kept{request.number}")
     yield from finished(request)
 
 
@@ -153,14 +159,7 @@ def _unstarted(session: Session) -> Session:
 
 
 def _plain(name: str) -> Script:
-    return lambda request, store: interleaving.SCRIPTS[name](request)
-
-
-def leaver(request: Request, store: Watched) -> Steps:
-    """Log out."""
-    yield from began(request)
-    yield from destroy(request.session)
-    request.saved = True
+    return lambda request, store: scripts.SCRIPTS[name](request)
 
 
 SCRIPTS: dict[str, Script] = {
@@ -168,11 +167,7 @@ SCRIPTS: dict[str, Script] = {
     "claimer": claimer,
     "switcher": switcher,
     "newcomer": newcomer,
-    "rotator": _plain("rotator"),
-    "copier": _plain("copier"),
-    "writer": _plain("writer"),
-    "adder": _plain("adder"),
-    "leaver": leaver,
+    **{name: _plain(name) for name in ("rotator", "copier", "writer", "adder", "leaver")},
     "lister": lister,
     "revoker": revoker,
     "keeper": keeper,
@@ -180,52 +175,50 @@ SCRIPTS: dict[str, Script] = {
 }
 
 
-def their_world(names: tuple[str, ...], options: SessionOptions) -> World:
-    """Return a store that holds one session of the principal, listed an hour ago; all requests come with its id."""
-    return _world(names, options, PRINCIPAL)
-
-
-def anonymous_world(names: tuple[str, ...], options: SessionOptions) -> World:
-    """Return a store that holds a session of nobody; all requests come with its id."""
-    return _world(names, options, "")
-
-
-def _world(names: tuple[str, ...], options: SessionOptions, principal: str) -> World:
-    counter = itertools.count(1)
-    sources = Sources(
-        clock=lambda: NOW,
-        monotonic=lambda: NOW,
-        new_id=lambda: f"{next(counter):064d}",
-        new_mark=lambda: next(counter).to_bytes(8, "big"),
-        jitter=lambda: 0.0,
-    )
-    context = Session(options, CODEC, sources=sources)
+def principal_world(names: tuple[str, ...], options: SessionOptions, *, principal: str) -> World:
+    """Return a store that holds one session, listed long ago if it is the principal's; all come with its id."""
+    clock = MovableClock(NOW)
+    context = Session(options, CODEC)
     key, index = context.key_of(FIRST_ID), context.index_key(PRINCIPAL)
-    store = Watched(index)
-    began_at = int(NOW) - 3600
+    store = Watched(clock, index)
+    versions = {key: 1}
     if principal:
-        body = CODEC.dumps({key: [began_at, began_at, "", False, "first"]})
-        store.write(index, CODEC.index(index, b"original", Header(began_at, began_at), body), 86400, expected=None)
-    header = Header(began_at, began_at, principal=principal)
+        body = CODEC.dumps({key: [BEGAN, LONG_AGO, "", False, "first"]})
+        store.write(index, CODEC.index(index, b"original", Header(BEGAN, BEGAN), body), 86400, expected=None)
+        versions[index] = 1
     body = CODEC.dumps({"who": WHO, "n": 0, "log": []})
+    header = Header(BEGAN, BEGAN, principal=principal)
     store.write(key, CODEC.live(key, b"original", header, body), 3600, expected=None)
     requests = []
     for number, name in enumerate(names):
-        request = Request(name, number, Session(options, CODEC, FIRST_ID, options.concurrency, sources))
-        request.steps = SCRIPTS[name](request, store)
+        session = Session(options, CODEC, FIRST_ID, options.concurrency, sources_of(number, clock))
+        request = Request(name, number, session)
+        request.steps = guarded(request, SCRIPTS[name](request, store))
         requests.append(request)
-    return World(store, requests)
+    return PrincipalWorld(store=store, requests=requests, clock=clock, versions=versions)
+
+
+their_world = partial(principal_world, principal=PRINCIPAL)
+anonymous_world = partial(principal_world, principal="")
 
 
 def check_revocation(world: World) -> None:
     """Hold the end of a run against what ending all sessions of a principal promises."""
+    try:
+        _check_revocation(world)
+    except (AssertionError, KeyError) as broken:
+        broken.add_note(", ".join(f"{who.name} {who.number} {type(asked).__name__}" for who, asked in world.log))
+        raise
+
+
+def _check_revocation(world: World) -> None:
     check_listed(world)
     for revocation in world.store.revoked:
-        check_ended(revocation, world.store.theirs())
+        check_ended(revocation._replace(left={}) if world.late else revocation, theirs_that_matter(world))
     for request in world.requests:
         refused = [told["reason"] for hook, told in request.notices if hook == "session_refused"]
-        assert request.session.phase is not Phase.ENDED or refused[-1] == "gone"
-        assert not request.failed or request.unanswered
+        assert request.phase is not Phase.ENDED or refused[-1] == "gone"
+        assert not request.failed or any(each.unanswered for each in world.requests)
         others = {each.name for each in world.requests if each is not request}
         if request.name in ("keeper", "changer") and not request.unanswered and others <= SPARING:
             check_kept(world, request)
@@ -233,10 +226,20 @@ def check_revocation(world: World) -> None:
 
 def check_listed(world: World) -> None:
     """Check that each session of the principal is in their list."""
-    assert world.store.theirs().keys() <= world.store.listed(), "a session is in no list, so nobody can end it"
+    assert theirs_that_matter(world).keys() <= world.store.listed(), "a session is in no list, so nobody can end it"
 
 
-def check_ended(revocation: Revocation, theirs: dict[str, dict[str, Any]]) -> None:
+def theirs_that_matter(world: World) -> dict[str, Data]:
+    """Return the principal's live sessions; where one was created after that was given up, those that a visitor has."""
+    theirs: dict[str, Data] = world.store.theirs()
+    if not world.late:
+        return theirs
+    key_of = world.requests[0].session.key_of
+    had = {key_of(FIRST_ID), *(key_of(each.cookie.session_id) for each in world.requests if each.cookie is not None)}
+    return {key: data for key, data in theirs.items() if key in had}
+
+
+def check_ended(revocation: Revocation, theirs: dict[str, Data]) -> None:
     """Check that nothing was left, and that nothing came back that was listed by then, but for what was kept."""
     back = {key: data for key, data in theirs.items() if key in revocation.listed}
     for data in (*revocation.left.values(), *back.values()):
@@ -256,11 +259,12 @@ def check_kept(world: World, request: Request) -> None:
 def check_nothing_left(world: World) -> None:
     """Check that nothing is left of a session of the principal that was there from the beginning.
 
-    Where the store failed while an id changed, a record may remain whose id nobody was told; it is listed.
+    Where the store failed while an id changed, or created a record that had been given up, that one may remain: its id
+    nobody was told.
     """
-    failed = [each.session for each in world.requests if each.failed]
-    assert not any(session.cookie for session in failed)
-    unnamed = {session.key_of(session.id) for session in failed}
+    told_nobody = [each for each in world.requests if each.cookie is None and (each.failed or world.late)]
+    unnamed = {each.session.key_of(each.session.id) for each in told_nobody}
+    assert not any(each.cookie for each in world.requests if each.failed)
     if world.store.revoked:
         assert {key for key, data in world.live().items() if data.get("who") == WHO} <= unnamed
 
@@ -270,17 +274,7 @@ def walks(names: tuple[str, ...], options: SessionOptions, make: Make, *, times:
     chance = random.Random("-".join(names))  # noqa: S311  # no secret is drawn
     for _ in range(times):
         world = make(names, options)
-        waiting = {request.number: advance(world, request, None, None) for request in world.requests}
-        while waiting := {number: operation for number, operation in waiting.items() if operation is not None}:
-            number = chance.choice(sorted(waiting))
-            waiting[number] = _step(world, world.requests[number], waiting[number])
+        going = Run(world, (), {})
+        while choices := going.choices():
+            going.step(chance.choice(choices))
         yield world
-
-
-def _step(world: World, request: Request, operation: Operation) -> Operation | None:
-    world.log.append((request, operation))
-    try:
-        answer = perform(world.store, operation)
-    except SessionError as error:
-        return advance(world, request, None, error)
-    return advance(world, request, answer, None)

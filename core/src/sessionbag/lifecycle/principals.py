@@ -167,8 +167,8 @@ def revoke(session: Session, principal: str, keep: frozenset[str] = frozenset())
     """End the sessions of a principal, those on their way included, and return how many were live.
 
     Those that stand under the keys of ``keep``, or rotate from there, are spared. ``session`` is one that was never
-    started, for its options. Raises `CorruptRecord`, `StoreUnavailable`, and `SessionConflict` when a session was written
-    at each attempt to end it; all others have ended by then.
+    started, for its options. Raises `CorruptRecord`, `StoreUnavailable`, and `SessionConflict` when a session was
+    written at each attempt to end it; all others have ended by then.
     """
     index = session.index_key(check_principal(principal))
     ended, live = set[str](), 0
@@ -268,9 +268,7 @@ def _stays(session: Session, entry: Entry, look: Look) -> bool:
 def _lineage(entries: Entries, keys: frozenset[str]) -> set[str]:
     """Return the keys and those to which their sessions are rotating; who logs in with one of them is not spared."""
     spared = set(keys)
-    following = True
-    while following:
-        following = {key for key, entry in entries.items() if entry.rotated and entry.former in spared} - spared
+    while following := {key for key, entry in entries.items() if entry.rotated and entry.former in spared} - spared:
         spared |= following
     return spared
 
