@@ -7,7 +7,8 @@ import random
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import interleaving
-from interleaving import CODEC, FIRST_ID, NOW, WHO, Request, World, advance, began, finished, perform
+from interleaving import CODEC, FIRST_ID, NOW, WHO, Request, World, advance, perform
+from scripts import began, finished
 from sessionbag import Memory, SessionError, SessionOptions
 from sessionbag.lifecycle import (
     Phase,
