@@ -186,7 +186,7 @@ class World:
     def shown(self, operation: Operation, answer: object) -> object:
         """Return an answer as far as it decides what a request does, without what is random about it."""
         if isinstance(operation, Read) and answer is not None:
-            return answer[0], self.versions[operation.key]  # type: ignore[index]
+            return answer[0], self.versions.get(operation.key, 0)  # type: ignore[index]
         return answer if isinstance(answer, bool) or answer is None else True
 
     def locked(self, operation: Operation) -> bool:
@@ -292,6 +292,9 @@ def advance(world: World, request: Request, answer: object, error: BaseException
             elif not isinstance(operation, Sleep):
                 return operation
     except StopIteration:
+        return None
+    except StoreUnavailable:  # of steps that nothing guards
+        request.failed = True
         return None
     except SessionGone:
         raise AssertionError(f"{request.name} let SessionGone out of close()") from None

@@ -55,8 +55,8 @@ def _check(world: World) -> None:
     check_once_more(world)
     if world.late:
         return  # what such a record may bring back is a limit that is told of
-    if copied_after_the_end(world):
-        assert [key for key, data in live.items() if data.get("who") == WHO] == []
+    for number in copied_after_the_end(world):
+        assert not any(data.get("who") == WHO and f"copy{number}" in data for data in live.values())
     if has_expired(world) or any(ended_the_session(request) for request in world.requests):
         revived = [key for key, data in live.items() if data.get("who") == WHO and not is_copy(data)]
         assert revived == []
@@ -79,11 +79,11 @@ def has_expired(world: World) -> bool:
     return idle or (world.is_too_old(BEGUN) and not any(each.name == "login" for each in world.requests))
 
 
-def copied_after_the_end(world: World) -> bool:
-    """Say whether a copy was made of a session that had ended by then."""
+def copied_after_the_end(world: World) -> list[int]:
+    """Return the requests that made a copy of a session that had ended by then."""
     doers = [world.requests[number] for number in world.order]
     ends = [moment for moment, each in enumerate(doers) if ended_the_session(each)]
-    return bool(ends) and any(each.name == "copier" for each in doers[ends[0] :])
+    return [each.number for each in doers[ends[0] :] if each.name == "copier"] if ends else []
 
 
 def left_behind(world: World) -> set[str]:
