@@ -3,6 +3,6 @@
 import sides
 import stores
 
-store, strays = stores.store, stores.strays
+store, nothing_strays = stores.store, stores.nothing_strays
 redis_server, memcached_server = stores.redis_server, stores.memcached_server
 side = sides.side

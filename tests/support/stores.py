@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Fixture = Callable[[str], object]
 
-__all__ = ["memcached_server", "redis_server", "store", "strays"]
+__all__ = ["memcached_server", "nothing_strays", "redis_server", "store"]
 
 PREFIX: Final = "kept-"
 """What the names of all records begin with that tests of this kind write."""
@@ -55,6 +55,7 @@ def _memcached_names(fixture: Fixture, _: Path) -> list[str]:
         while not reply.endswith(b"END\r\n"):
             received = connection.recv(65536)
             assert received, reply
+            assert not received.startswith(b"BUSY"), reply
             reply += received
     return [line.split()[0].removeprefix(b"key=").decode() for line in reply.splitlines()[:-1]]
 
@@ -87,10 +88,12 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SessionHan
 
 
 @pytest.fixture
-def strays(request: pytest.FixtureRequest, store: SessionHandler, tmp_path: Path) -> Callable[[], list[str]]:
-    """Return a function that lists what a store holds that no adapter should have put there."""
+def nothing_strays(request: pytest.FixtureRequest, store: SessionHandler, tmp_path: Path) -> Iterator[None]:
+    """Look at the end of a test whether the store holds anything that no adapter should have put there."""
+    yield
     place = ADAPTERS[request.node.callspec.params["store"]]
-    return lambda: [name for name in place.names(request.getfixturevalue, tmp_path) if not name.startswith(PREFIX)]
+    names = place.names(request.getfixturevalue, tmp_path)
+    assert [name for name in names if not name.startswith(PREFIX)] == []
 
 
 def put(store: SessionHandler, key: str, data: bytes) -> None:

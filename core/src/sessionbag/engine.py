@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from sessionbag import lifecycle
 from sessionbag.errors import SessionGone, StoreUnavailable
-from sessionbag.lifecycle import SYSTEM, Phase, Session, drive, drive_async, is_id
+from sessionbag.lifecycle import SYSTEM, Phase, Session, drive, drive_async, is_id, is_same_id
 from sessionbag.lifecycle.locking import unlock
 from sessionbag.lifecycle.reading import Verdict, look
 from sessionbag.lifecycle.starting import begin_new
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     Data: TypeAlias = dict[str, object]
     Lifetime: TypeAlias = Callable[[Data], float]
 
-__all__ = ["Engine", "EngineSession", "is_id"]
+__all__ = ["Engine", "EngineSession", "is_id", "is_same_id"]
 
 T = TypeVar("T")
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from asgiref.sync import sync_to_async
 from django.contrib.sessions.backends.base import CreateError, SessionBase, UpdateError
 from sessionbag import SerializationError, SessionConflict, SessionGone
+from sessionbag.engine import is_same_id
 
 from sessionbag_django._config import sessions
 
@@ -205,7 +206,7 @@ class SessionStore(SessionBase):
         taken = former.take_over(cookie, self._session_of)
         if taken is not None and self._lifetime(taken.data) > 0:
             self._core, self._session_key = taken, taken.id
-            self._marked = taken.id != cookie  # the cookie has to be set anew
+            self._marked = not is_same_id(taken.id, cookie)  # the cookie has to be set anew
 
     def _session_of(self, session_key: str | None) -> EngineSession:
         return sessions().engine.session(session_key, self._lifetime)
@@ -315,9 +316,11 @@ class SessionStore(SessionBase):
         core = self._core
         if not session_key:
             return False
-        if core is None or core.former_id is None or session_key not in {core.id, core.former_id}:
+        if core is None or core.former_id is None:
             return None
-        return session_key == core.id
+        if is_same_id(core.id, session_key):
+            return True
+        return False if is_same_id(core.former_id, session_key) else None
 
     # The end
 
@@ -352,7 +355,7 @@ class SessionStore(SessionBase):
             if self._core is None and self.session_key is not None:
                 return self._new_core()
             return None if self.session_key is None else self._core
-        if self._core is not None and session_key == self._core.former_id:
+        if self._core is not None and self._core.former_id and is_same_id(self._core.former_id, session_key):
             return None  # it ends with the change of the key, which may not find it gone
         return self._session_of(session_key)
 
