@@ -167,6 +167,15 @@ class EngineSession:
         """Give the session a new id when it is saved; the former one stops working then."""
         lifecycle.regenerate_id(self._session, delete_old=True)
 
+    def belongs_to(self, principal: str | None) -> None:
+        """Say whom the session belongs to, for ``principal_index=True``; it takes effect at the save.
+
+        Raises `TypeError` and `ValueError` for what is no name of 1 to 255 characters.
+        """
+        base = self._session.base
+        if (principal or "") != ("" if base is None else base.principal):
+            lifecycle.claim(self._session, principal, None)
+
     def modify(self, key: str, function: Callable[[Any], object], default: object) -> object:
         """Replace a value by what the function makes of it, exactly; see `Manager.modify`."""
         self._session.touched = True

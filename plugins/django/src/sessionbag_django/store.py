@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from sessionbag_django._former import FormerEngine
 
+SESSION_KEY: Final = "_auth_user_id"
+"""Under which `django.contrib.auth`, which need not be installed, keeps the user's primary key, as a text."""
+
 _UNCHANGEABLE: Final = frozenset({str, int, float, bool, type(None)})
 """Types of values that may be handed out without the session being changed by it later."""
 
@@ -257,6 +260,8 @@ class SessionStore(SessionBase):
         elif self.session_key is None and (core.is_stored or core.is_over):
             core.begin()
         core.data = getattr(self, "_session_cache", {})
+        if sessions().engine.factory.options.principal_index:
+            core.belongs_to(core.data.get(SESSION_KEY))
         return self._lifetime(core.data) > 0
 
     def _saved(self) -> None:
