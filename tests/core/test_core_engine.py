@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from faults import Between
-from sessionbag import ManagerFactory, SessionConflict, SessionGone, StoreUnavailable
+from sessionbag import ManagerFactory, SessionConflict, SessionGone, SessionNotStarted, StoreUnavailable
 from sessionbag.engine import Engine
 
 HOUR = 3600.0
@@ -45,6 +45,12 @@ def test_a_session_of_which_nothing_is_used_asks_the_store_nothing(engine, store
     engine.session("a" * 32, lifetime)
 
     assert store.asked == []
+
+
+def test_a_session_that_is_not_loaded_cannot_be_saved(engine):
+    """It is not known what the store holds."""
+    with pytest.raises(SessionNotStarted, match="load"):
+        engine.session("a" * 32, lifetime).save()
 
 
 def test_the_ids_are_the_frameworks_own(store):

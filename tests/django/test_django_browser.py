@@ -28,8 +28,6 @@ FLAGS = (
     "--window-size=1280,900",
 )
 PATIENCE = 30
-ADAPTERS = {"memory": "memory://", "stream": "stream://{folder}/sessions"}
-"""URLs of the stores that the shop is visited on."""
 
 
 @contextmanager
@@ -62,10 +60,10 @@ def driver(tmp_path_factory):
     driver.quit()
 
 
-@pytest.fixture(params=ADAPTERS)
-def visitor(request, driver, tmp_path):
-    """Give a visitor of a shop that has just been opened, on each store in turn."""
-    with open_shop(ADAPTERS[request.param].format(folder=tmp_path), tmp_path) as address:
+@pytest.fixture
+def visitor(driver, tmp_path):
+    """Give a visitor of a shop that has just been opened."""
+    with open_shop(f"stream://{tmp_path}/sessions", tmp_path) as address:
         driver.delete_all_cookies()
         yield Visitor(driver, address)
 

@@ -1,5 +1,8 @@
 """Bad settings: each is a system check with the setting's name and the mend, and refused at the first use."""
 
+import sys
+import types
+
 import pytest
 from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
@@ -107,8 +110,6 @@ def test_an_error_is_refused_at_the_first_use_too(name):
 
 def test_a_serializer_that_pickles_is_refused():
     """Security requirement 10, with a serializer of the application's own."""
-    import sys  # noqa: PLC0415  # the tests are no package that a setting could name
-
     sys.modules["pickling"] = sys.modules[__name__]
     with override_settings(SESSIONBAG=MEMORY, SESSION_SERIALIZER="pickling.PickleSerializer"):
         [found] = run_checks()
@@ -146,6 +147,19 @@ def test_sound_settings_pass(sound):
     """Nothing is said of what works, nor of an engine that is not ours."""
     with override_settings(**sound):
         call_command("check", fail_level="WARNING", verbosity=0)
+
+
+def test_an_engine_of_ones_own_on_top_of_ours_is_checked_too():
+    """Django documents how to extend an engine."""
+
+    class Own(SessionStore):
+        pass
+
+    sys.modules["engine_on_top"] = types.SimpleNamespace(SessionStore=Own)
+    with override_settings(SESSION_ENGINE="engine_on_top", SESSIONBAG=None):
+        assert [each.id for each in run_checks()] == ["sessionbag.E001"]
+    with override_settings(SESSION_ENGINE="no_such_engine", SESSIONBAG=None):
+        assert run_checks() == []
 
 
 def test_manage_py_check_fails(capsys):

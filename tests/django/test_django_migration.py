@@ -1,109 +1,40 @@
 """From Django's own engines and back, with a running project whose visitors stay logged in."""
 
-import http.client
-import os
-import re
 import sys
-from contextlib import contextmanager
-from http.cookies import SimpleCookie
 from importlib import import_module
-from pathlib import Path
-from urllib.parse import urlencode
 
 import pytest
 from django.contrib.sessions.backends.base import SessionBase
 from django.test import override_settings
+from django_shop import Customer, open_shop
 from django_site import Visitor
-from servers import Server, accepts, free_port
 from sessionbag_django import SessionStore
 
-SHOP = Path(__file__).resolve().parents[2] / "examples" / "django_shop"
 ENGINES = ("db", "cache", "cached_db", "file", "signed_cookies")
 PATHS = {name: f"django.contrib.sessions.backends.{name}" for name in ENGINES}
 
-SETTINGS = """
-from site_of_shop.settings import *
-
-SESSION_ENGINE = {engine!r}
-SESSIONBAG = {options!r}
-SESSION_FILE_PATH = {folder!r}
-CACHES = {{"default": {{"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": {folder!r}}}}}
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-"""
-
-
-class Customer:
-    """Somebody with a browser, whose cookies stay while the shop closes and opens again."""
-
-    def __init__(self):
-        self.port = 0
-        self.cookies = {}
-
-    def ask(self, method, path, **form):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        headers = {"Connection": "close", "Content-Type": "application/x-www-form-urlencoded"}
-        headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        form = {"csrfmiddlewaretoken": self.cookies.get("csrftoken", ""), **form}
-        try:
-            connection.request(method, path, urlencode(form) if method == "POST" else None, headers)
-            with connection.getresponse() as response:
-                text = response.read().decode()
-                for cookie in response.headers.get_all("Set-Cookie", []):
-                    for morsel in SimpleCookie(cookie).values():
-                        self.cookies.pop(morsel.key, None)
-                        if morsel.value:
-                            self.cookies[morsel.key] = morsel.value
-        finally:
-            connection.close()
-        assert response.status in {200, 302}, text
-        return text
-
-    def log_in(self):
-        self.ask("GET", "/login")
-        self.ask("POST", "/login", username="grace", password="hopper")
-
-    def seen(self):
-        """Return who is logged in, and what is in the cart."""
-        who = re.search(r'id="who">(\w+)', self.ask("GET", "/session"))[1]
-        return who, dict(re.findall(r'id="quantity-(\w+)">(\d+)', self.ask("GET", "/cart")))
-
 
 @pytest.fixture
-def open_shop(tmp_path):
-    """Give what opens the shop with an engine, on one database, for one customer."""
+def shop_with(tmp_path):
+    """Give what opens the shop with an engine, on one database and one store, for one customer."""
 
-    @contextmanager
-    def open_shop(customer, engine, **options):
-        text = SETTINGS.format(
-            engine=engine, options={"adapter": f"stream://{tmp_path}/sessions", **options}, folder=str(tmp_path)
-        )
-        (tmp_path / "chosen.py").write_text(text, encoding="utf-8")
-        customer.port = free_port()
-        command = [
-            "env",
-            f"SHOP_FOLDER={tmp_path}",
-            "SHOP_SECRET_KEY=kept",
-            "DJANGO_SETTINGS_MODULE=chosen",
-            f"PYTHONPATH={os.pathsep.join([str(tmp_path), str(SHOP)])}",
-            *(sys.executable, str(SHOP / "manage.py"), "open", f"--port={customer.port}"),
-        ]
-        with Server(command, tmp_path / "shop", lambda: accepts(customer.port)):
-            yield
+    def shop_with(customer, engine, **options):
+        return open_shop(customer, tmp_path, engine, {"adapter": f"stream://{tmp_path}/sessions", **options})
 
-    return open_shop
+    return shop_with
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_running_shop_moves_to_sessionbag_and_back(engine, open_shop):
+def test_a_running_shop_moves_to_sessionbag_and_back(engine, shop_with):
     """Who was logged in before stays so with the cart, through both moves; who logs out stays out."""
     customer, leaver, back = Customer(), Customer(), {"back_to": PATHS[engine]}
-    with open_shop(customer, PATHS[engine]):
+    with shop_with(customer, PATHS[engine]):
         leaver.port = customer.port
         for each in (customer, leaver):
             each.log_in()
             each.ask("POST", "/cart/change", product="grid")
 
-    with open_shop(customer, "sessionbag_django", migrate_from=PATHS[engine]):
+    with shop_with(customer, "sessionbag_django", migrate_from=PATHS[engine]):
         leaver.port = customer.port
         assert leaver.seen() == customer.seen() == ("grace", {"grid": "1"})
         left = dict(leaver.cookies)
@@ -113,10 +44,10 @@ def test_a_running_shop_moves_to_sessionbag_and_back(engine, open_shop):
         customer.ask("POST", "/cart/change", product="ruled")
         assert customer.seen() == ("grace", {"ruled": "1", "grid": "1"})
 
-    with open_shop(customer, "sessionbag_django.back", **back):
+    with shop_with(customer, "sessionbag_django.back", **back):
         assert customer.seen() == ("grace", {"ruled": "1", "grid": "1"})
 
-    with open_shop(customer, PATHS[engine]):
+    with shop_with(customer, PATHS[engine]):
         leaver.port = customer.port
         leaver.cookies = left
         assert customer.seen() == ("grace", {"ruled": "1", "grid": "1"})

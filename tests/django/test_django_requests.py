@@ -7,6 +7,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import override_settings
 from django_site import OURS, AwaitedVisitor, Visitor, with_middleware
+from sessionbag_django import factory
 
 ADA = {"name": "ada", "password": "lovelace"}
 
@@ -280,6 +281,26 @@ def django_views_store():
     from sessionbag_django._config import sessions  # noqa: PLC0415  # for this test only
 
     return sessions().engine.factory.handler
+
+
+def test_the_sessions_of_a_user_can_be_listed_and_ended(store):
+    """With ``principal_index`` a login enters the session in the user's list, a logout takes it off."""
+    with override_settings(SESSIONBAG={"adapter": store, "principal_index": True}):
+        store.open("", "sessionid")
+        user = str(get_user_model().objects.get(username="ada").pk)
+        visitor, other, leaver = Visitor(), Visitor(), Visitor()
+        for each in (visitor, other, leaver):
+            each.asks("/put", a=1)
+            each.asks("/log_in", **ADA)
+        leaver.asks("/log_out")
+        listed = len(factory().sessions_of(user))
+
+        ended = factory().revoke(user)
+
+        assert (listed, ended) == (2, 2)
+        assert [each.get("/who").status_code for each in (visitor, other)] == [302, 302]
+        visitor.asks("/log_in", **ADA)
+        assert visitor.asks("/who") == "ada"
 
 
 # Our middleware in the place of Django's

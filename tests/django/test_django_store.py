@@ -486,6 +486,35 @@ def test_a_store_that_is_out_is_no_empty_session(store):
         SessionStore(key).get("a")
 
 
+def test_after_an_outage_a_save_loads_first(store):
+    """A view that went on without the session's data neither loses it nor stores anything elsewhere."""
+    key = stored(a=1)
+    session = SessionStore(key)
+    store.lose_next("read", performed=False)
+    with pytest.raises(StoreUnavailable):
+        session.get("a")
+    assert not session.modified
+
+    session.save()
+
+    assert session.session_key == key
+    assert session["a"] == 1
+    assert len(list(store.scan())) == 1
+
+
+def test_after_clear_a_change_inside_a_value_is_found():
+    """Also where the flag was taken back in between."""
+    session = SessionStore(stored(a=1))
+    session.get("a")
+    session.clear()
+    session["list"] = []
+    session.modified = False
+
+    session["list"].append(1)
+
+    assert session.modified
+
+
 def test_with_on_outage_anonymous_a_request_reads_on_and_changes_nothing(store):
     """The session reads as empty, keeps its key, and a change of it is refused."""
     key = stored(a=1)

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from sessionbag import lifecycle
-from sessionbag.errors import SessionGone, StoreUnavailable
+from sessionbag.errors import SessionGone, SessionNotStarted, StoreUnavailable
 from sessionbag.lifecycle import SYSTEM, Phase, Session, drive, drive_async, is_id, is_same_id
 from sessionbag.lifecycle.locking import unlock
 from sessionbag.lifecycle.reading import Verdict, look
@@ -167,6 +167,15 @@ class EngineSession:
         """Give the session a new id when it is saved; the former one stops working then."""
         lifecycle.regenerate_id(self._session, delete_old=True)
 
+    def belongs_to(self, principal: str | None) -> None:
+        """Say whom the session belongs to, for ``principal_index=True``; it takes effect at the save.
+
+        Raises `TypeError` and `ValueError` for what is no name of 1 to 255 characters.
+        """
+        base = self._session.base
+        if (principal or "") != ("" if base is None else base.principal):
+            lifecycle.claim(self._session, principal, None)
+
     def modify(self, key: str, function: Callable[[Any], object], default: object) -> object:
         """Replace a value by what the function makes of it, exactly; see `Manager.modify`."""
         self._session.touched = True
@@ -208,7 +217,8 @@ class EngineSession:
     def save(self) -> None:
         """Write what changed, and restart the clock also where nothing did.
 
-        Raises `SessionGone` when the session is over, and otherwise what `Manager.save` raises.
+        Raises `SessionGone` when the session is over, `SessionNotStarted` before `load`, and otherwise what
+        `Manager.save` raises.
         """
         self._engine.run(self._saving())
 
@@ -258,6 +268,8 @@ class EngineSession:
     def _saving(self) -> Flow[None]:
         session = self._session
         self._check_outage()
+        if not self.is_loaded:
+            raise SessionNotStarted("the session is not loaded. Call load() or begin() before save()")
         if self.is_over:
             raise SessionGone("the session has ended, and what was put into it since cannot be stored")
         if self._unsaved or session.change or session.pending or self.is_changed():

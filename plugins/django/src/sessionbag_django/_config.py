@@ -68,6 +68,15 @@ def sessions() -> Sessions:
         return _made[0]
 
 
+def factory() -> ManagerFactory:
+    """Return sessionbag's factory behind the sessions, which lists and ends those of a user by the primary key.
+
+    That needs ``"principal_index": True`` in ``SESSIONBAG``, as ``factory().revoke(str(user.pk))`` does.
+    Raises `ImproperlyConfigured`.
+    """
+    return sessions().engine.factory
+
+
 def forget(**_: object) -> None:
     """Close the store and look at the settings again at the next use, as tests do that override settings."""
     with _lock:

@@ -7,16 +7,16 @@ an end is final for every request in flight, and a change deep inside a value is
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from asgiref.sync import sync_to_async
-from django.contrib.sessions.backends.base import CreateError, SessionBase, UpdateError
-from sessionbag import SerializationError, SessionConflict, SessionGone
+from django.contrib.sessions.backends.base import CreateError, UpdateError
+from sessionbag import SessionConflict, SessionGone
 from sessionbag.engine import is_same_id
 
 from sessionbag_django._config import sessions
+from sessionbag_django._data import SessionData
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,96 +25,18 @@ if TYPE_CHECKING:
 
     from sessionbag_django._former import FormerEngine
 
-_UNCHANGEABLE: Final = frozenset({str, int, float, bool, type(None)})
-"""Types of values that may be handed out without the session being changed by it later."""
+SESSION_KEY: Final = "_auth_user_id"
+"""Under which `django.contrib.auth`, which need not be installed, keeps the user's primary key, as a text."""
 
 
-class SessionStore(SessionBase):
+class SessionStore(SessionData):
     """A session in one request.
 
     `save` raises `UpdateError` when the session ended meanwhile. What else sessionbag raises passes through:
     `StoreUnavailable`, `SerializationError`, `SessionTooLarge`, and `SessionConflict` where the options ask for it.
     """
 
-    def __init__(self, session_key: str | None = None) -> None:
-        """Load nothing yet: a request that does not touch its session asks the store nothing."""
-        self._core: EngineSession | None = None
-        self._marked = False
-        self._handed_out = False
-        """Whether something was handed out that may be changed from outside."""
-
-        self._disowned: bytes | None = None
-        """What the application declared unmodified, as it was then."""
-
-        self._loading: asyncio.Lock | None = None
-        super().__init__(session_key)
-
-    # What the middleware asks
-
-    @property
-    def modified(self) -> bool:  # Django has a plain attribute
-        """Whether there is something to save: something was set, or a value that was handed out has changed inside.
-
-        False also where nothing can be saved: the request came with a key that was given up at a login, or its session
-        has ended.
-        """
-        core = self._core
-        if core is not None and core.is_over:
-            return False
-        if self._marked or core is None or not self._handed_out:
-            return self._marked
-        try:
-            if self._disowned is not None:
-                return core.encoded() != self._disowned
-            return core.is_changed()
-        except SerializationError:
-            return True  # to save it raises the reason
-
-    @modified.setter
-    def modified(self, modified: bool) -> None:
-        self._marked = modified
-        if not modified and self._core is not None and self._core.is_loaded:
-            with suppress(SerializationError):
-                self._disowned = self._core.encoded()
-
-    # The data
-
-    def _get_session(self, no_load: bool = False) -> dict[str, Any]:
-        self._handed_out = True
-        return super()._get_session(no_load)  # type: ignore[misc, no-any-return]  # the stubs leave it out
-
-    _session = property(_get_session)
-
-    def __getitem__(self, key: str) -> Any:  # noqa: ANN401  # whatever was stored
-        return self._passed_on(self._read()[key])
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._read()
-
-    def get(self, key: str, default: Any = None) -> Any:  # noqa: ANN401  # whatever was stored
-        """Return a value, or the default."""
-        return self._passed_on(self._read().get(key, default))
-
-    async def aget(self, key: str, default: Any = None) -> Any:  # noqa: ANN401  # whatever was stored
-        """Return a value, or the default."""
-        return self._passed_on((await self._aread()).get(key, default))
-
-    def has_key(self, key: str) -> bool:
-        """Say whether there is such a key."""
-        return key in self._read()
-
-    async def ahas_key(self, key: str) -> bool:
-        """Say whether there is such a key."""
-        return key in await self._aread()
-
-    async def _aget_session(self, no_load: bool = False) -> dict[str, Any]:
-        self._handed_out = True
-        if hasattr(self, "_session_cache"):
-            return self._get_session()
-        if self._loading is None:
-            self._loading = asyncio.Lock()
-        async with self._loading:  # two tasks of one request load once
-            return await super()._aget_session(no_load)  # type: ignore[misc, no-any-return]  # as above
+    # Exact changes
 
     def modify(self, key: str, function: Callable[[Any], object], default: object = None) -> Any:  # noqa: ANN401  # as above
         """Replace a value by what the function makes of it, exactly, whoever writes at the same time.
@@ -132,7 +54,7 @@ class SessionStore(SessionBase):
 
     def _modified(self, key: str, function: Callable[[Any], object], default: object) -> object:
         core = self._own_core()
-        core.data = self._session_cache
+        self._hand_over(core)
         value = core.modify(key, function, default)
         self._marked = True
         return value
@@ -143,23 +65,6 @@ class SessionStore(SessionBase):
             self._core = self._session_of(None)
             self._core.begin()
         return self._core
-
-    def _read(self) -> dict[str, Any]:
-        """Return the data to somebody who does not change it."""
-        handed_out = self._handed_out
-        data = self._get_session()
-        self._handed_out = handed_out
-        return data
-
-    async def _aread(self) -> dict[str, Any]:
-        handed_out = self._handed_out
-        data = await self._aget_session()
-        self._handed_out = handed_out
-        return data
-
-    def _passed_on(self, value: Any) -> Any:  # noqa: ANN401  # whatever was stored
-        self._handed_out = self._handed_out or type(value) not in _UNCHANGEABLE
-        return value
 
     # Loading
 
@@ -242,7 +147,8 @@ class SessionStore(SessionBase):
         self._saved()
 
     def _has_to_load(self, *, must_create: bool) -> bool:
-        return self._core is None and self.session_key is not None and not must_create
+        is_loaded = self._core is not None and self._core.is_loaded
+        return not is_loaded and self.session_key is not None and not must_create
 
     def _keep_what_was_set(self, loaded: dict[str, Any]) -> None:
         """Let what was set after a `clear` that loaded nothing count."""
@@ -257,7 +163,9 @@ class SessionStore(SessionBase):
             core.begin(self.session_key)
         elif self.session_key is None and (core.is_stored or core.is_over):
             core.begin()
-        core.data = getattr(self, "_session_cache", {})
+        self._hand_over(core)
+        if sessions().engine.factory.options.principal_index:
+            core.belongs_to(self._session_cache.get(SESSION_KEY))
         return self._lifetime(core.data) > 0
 
     def _saved(self) -> None:
@@ -295,7 +203,7 @@ class SessionStore(SessionBase):
     def _regenerate(self) -> None:
         core = self._own_core()
         core.regenerate_id()
-        core.data = self._session_cache
+        self._hand_over(core)
         self._session_key = core.id
         self.modified = True
 
