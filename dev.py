@@ -62,7 +62,7 @@ PROGRAMS = (
         elsewhere="the snap of chromium on Ubuntu, `brew install --cask chromedriver` on macOS",
     ),
 )
-USERS = {"test", "tests", "pythons", "pymemcache", "soak", "benchmarks", "losses"}
+USERS = {"test", "tests", "pythons", "flask", "pymemcache", "soak", "benchmarks", "losses"}
 """The commands that need these programs."""
 
 CANNOT = "dev.py: this cannot be installed from here. Install it with {}, then run this again."

@@ -104,6 +104,21 @@ def before_with_json_files(redis, folder):
 BEFORE = [before_with_cookies, before_with_redis, before_with_json_on_redis, before_with_json_files]
 
 
+def test_a_visitor_of_flask_session_on_memcached_stays_logged_in(memcached_server):
+    """Its values are the same as on Redis."""
+    with memcached_server.client() as client:
+        app = site(SESSION_TYPE="memcached", SESSION_MEMCACHED=client, SESSION_KEY_PREFIX="site:")
+        flask_session.Session(app)
+        visitor = app.test_client()
+        visitor.get("/login")
+        later = site(SESSIONBAG_URL="memory://", SESSIONBAG_FORMER=[FlaskSessions(client.get, key_prefix="site:")])
+        SessionBag(later)
+        moved = later.test_client()
+        moved.bring(visitor.cookie())
+
+        assert moved.get("/").json == DATA
+
+
 @pytest.fixture(params=BEFORE, ids=lambda before: before.__name__)
 def moved(request, redis, tmp_path):
     """Give the application before and a function that makes the one after, with its sessions in files."""

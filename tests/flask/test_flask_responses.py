@@ -189,6 +189,20 @@ def test_an_application_may_answer_outages_in_its_own_way(make_app, store):
     assert visitor.get("/show").text == "own way"
 
 
+def test_requests_go_on_without_their_session_where_that_is_asked_for(make_app, store):
+    """``SESSIONBAG_ON_OUTAGE = "anonymous"``: a page is shown, and what would change the session is 503."""
+    app = make_app(SESSIONBAG_ON_OUTAGE="anonymous")
+    begin(app)
+    visitor = app.test_client()
+    visitor.get("/begin")
+    store.out = {"read"}
+
+    shown, changed = visitor.get("/show"), visitor.get("/begin")
+
+    assert (shown.status_code, shown.json, changed.status_code) == (200, {}, 503)
+    assert shown.headers["Cache-Control"] == "no-store"
+
+
 def test_what_saving_raises_comes_to_the_applications_error_handlers(app, visitor):
     """As if the view had raised it."""
     begin(app)

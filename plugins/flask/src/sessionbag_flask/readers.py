@@ -111,7 +111,7 @@ def json_files(
 ) -> Callable[[str], bytes | None]:
     """Return what reads values from the folder of a cachelib ``FileSystemCache`` that writes JSON.
 
-    ``hash_method`` is the cache's own. Since 0.14 that is SHA-256; before, it was MD5.
+    ``hash_method`` is the cache's own: SHA-256 in current releases, MD5 before 0.16.
     """
 
     def get(key: str) -> bytes | None:
