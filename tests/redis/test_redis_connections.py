@@ -1,5 +1,6 @@
 """Connections: every way in, few and shared, given back, and anew after a restart, a fork and a close."""
 
+import asyncio
 import os
 import socket
 import subprocess
@@ -13,7 +14,7 @@ from redis_servers import PASSWORD, QUIET, USER, Monitor, RedisServer
 from servers import HOST, free_port, wait_until
 from sessionbag import ManagerFactory
 from sessionbag.errors import StoreUnavailable
-from sessionbag_redis import Redis, RedisOptions
+from sessionbag_redis import AsyncRedis, Redis, RedisOptions
 
 TTL = 600
 
@@ -251,6 +252,7 @@ def test_a_forked_child_makes_connections_of_its_own(own, key, record):
 
 
 PRELOADED = """
+import asyncio
 import os
 from sessionbag import ManagerFactory, current_session
 from sessionbag.wsgi import SessionMiddleware
@@ -330,3 +332,40 @@ def _answers(port):
     except OSError:
         return False
     return True
+
+
+@pytest.mark.parametrize("form", ["blocking", "awaited"])
+def test_nobody_starves_for_a_connection(own, key, form):
+    """Many more visitors than connections, none of whom ever pauses: each gets its turn, in the order of coming."""
+    options = RedisOptions(port=own.port, max_connections=2, pool_timeout=30.0)
+    turns = []
+    if form == "blocking":
+        store, together = Redis(options), threading.Barrier(16)
+
+        def read_often(number):
+            together.wait()
+            for _ in range(20):
+                store.read(key)
+                turns.append(number)
+
+        with ThreadPoolExecutor(16) as threads:
+            list(threads.map(read_often, range(16)))
+        store.close()
+    else:
+
+        async def read_together():
+            store = AsyncRedis(options)
+
+            async def read_often(number):
+                for _ in range(20):
+                    await store.read(key)
+                    turns.append(number)
+
+            await asyncio.gather(*map(read_often, range(16)))
+            await store.close()
+
+        asyncio.run(read_together())
+    early = turns[: len(turns) // 2]
+
+    assert len(turns) == 320
+    assert max(map(early.count, range(16))) < 20, "somebody was done before the others had had half of their turns"

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from sessionbag_redis._options import RedisOptions
     from sessionbag_redis._steps import Address, Exchange
 
+    Kept = tuple[Connection, float]
+
 _CLASSES: Final[dict[str, Callable[..., Connection]]] = {
     "tcp": redis.Connection,
     "tls": redis.SSLConnection,
@@ -46,9 +48,9 @@ class AsyncPool:
         self._forget()
 
     def _forget(self) -> None:
-        self._idle: list[tuple[Connection, float]] = []
+        self._idle: list[Kept] = []
         self._made: weakref.WeakSet[Connection] = weakref.WeakSet()
-        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._waiters: deque[asyncio.Future[Kept]] = deque()
         self._doubted = 0.0
         self._closed = False
 
@@ -110,40 +112,36 @@ class AsyncPool:
         if not clean or self._closed or not self._settings.keep:
             await connection.disconnect(nowait=True)
             used = NEVER
-        self._idle.append((connection, used))
-        self._wake()
+        self._put((connection, used))
 
-    async def _make_or_wait(self) -> tuple[Connection, float]:
+    def _put(self, kept: Kept) -> None:
+        """Hand a connection to whoever has waited longest; without anybody it is idle."""
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(kept)
+                return
+        self._idle.append(kept)
+
+    async def _make_or_wait(self) -> Kept:
         """Return a new connection, or one that gets free where there are as many as there may be.
 
         Raises `Exhausted`.
         """
-        try:
-            async with asyncio.timeout(self._patience):
-                while not self._idle:
-                    if len(self._made) < self._settings.limit:
-                        return self._make(), NEVER
-                    await self._wait()
-        except TimeoutError:
-            raise Exhausted from None
-        return self._idle.pop()
-
-    async def _wait(self) -> None:
-        waiter = asyncio.get_running_loop().create_future()
+        if len(self._made) < self._settings.limit:
+            return self._make(), NEVER
+        waiter: asyncio.Future[Kept] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         try:
-            await waiter
-        except BaseException:
+            async with asyncio.timeout(self._patience):
+                return await waiter
+        except BaseException as error:
             if waiter.done() and not waiter.cancelled():
-                self._wake()  # it was our turn, and we do not take it
+                self._put(waiter.result())  # it was our turn, and we do not take it
+            waiter.cancel()
+            if isinstance(error, TimeoutError):
+                raise Exhausted from None
             raise
-
-    def _wake(self) -> None:
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                return
 
     def _make(self) -> Connection:
         connection = _CLASSES[self._settings.kind](retry=Retry(NoBackoff(), 0), **self._settings.arguments)

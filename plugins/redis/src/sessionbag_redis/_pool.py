@@ -6,7 +6,9 @@ import os
 import threading
 import time
 import weakref
+from collections import deque
 from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
 import redis
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from sessionbag_redis._connections import Connection, Settings
     from sessionbag_redis._options import RedisOptions
     from sessionbag_redis._steps import Address, Exchange
+
+    Kept = tuple[Connection, float]
 
 _CLASSES: Final[dict[str, Callable[..., Connection]]] = {
     "tcp": redis.Connection,
@@ -46,10 +50,10 @@ class Pool:
 
     def forget(self) -> None:
         """Begin anew, as a forked child has to: the connections are its parent's."""
-        self._idle: list[tuple[Connection, float]] = []
+        self._idle: list[Kept] = []
         self._made: weakref.WeakSet[Connection] = weakref.WeakSet()  # who is interrupted at a bad moment loses one
-        self._freed = threading.Condition()
-        self._waiting = 0
+        self._lock = threading.Lock()
+        self._waiters: deque[SimpleQueue[Kept]] = deque()
         self._doubted = 0.0
         self._closed = False
 
@@ -107,32 +111,56 @@ class Pool:
         if not clean or self._closed or not self._settings.keep:
             connection.disconnect()
             used = NEVER
-        self._idle.append((connection, used))
-        if self._waiting:
-            with self._freed:
-                self._freed.notify()
+        self._put((connection, used))
 
-    def _make_or_wait(self) -> tuple[Connection, float]:
+    def _put(self, kept: Kept) -> None:
+        """Hand a connection to whoever has waited longest; without anybody it is idle.
+
+        It is handed over, not put where all may take it: busy threads would be quicker, time and again, than one that
+        has to wake up first.
+        """
+        if not self._waiters:
+            self._idle.append(kept)
+            if not self._waiters:  # nobody began to wait in between
+                return
+            try:
+                kept = self._idle.pop()
+            except IndexError:
+                return
+        with self._lock:
+            waiter = self._waiters.popleft() if self._waiters else None
+        if waiter is None:
+            self._idle.append(kept)
+        else:
+            waiter.put(kept)
+
+    def _make_or_wait(self) -> Kept:
         """Return a new connection, or one that gets free where there are as many as there may be.
 
         Raises `Exhausted`.
         """
-        give_up = time.monotonic() + self._patience
-        with self._freed:
-            self._waiting += 1
-            try:
-                while True:
-                    if self._idle:
-                        with suppress(IndexError):  # somebody who does not wait may be quicker
-                            return self._idle.pop()
-                    if len(self._made) < self._settings.limit:
-                        return self._make(), NEVER
-                    left = give_up - time.monotonic()
-                    if left <= 0:
-                        raise Exhausted
-                    self._freed.wait(left)
-            finally:
-                self._waiting -= 1
+        with self._lock:
+            if len(self._made) < self._settings.limit:
+                return self._make(), NEVER
+            waiter: SimpleQueue[Kept] = SimpleQueue()
+            self._waiters.append(waiter)
+        try:
+            if self._idle:  # it came back before anybody knew that we wait
+                with suppress(IndexError):
+                    return self._idle.pop()
+            return waiter.get(timeout=self._patience)
+        except Empty:
+            raise Exhausted from None
+        finally:
+            self._leave(waiter)
+
+    def _leave(self, waiter: SimpleQueue[Kept]) -> None:
+        """Wait no longer; what was handed over meanwhile goes to the next one."""
+        with self._lock, suppress(ValueError):
+            self._waiters.remove(waiter)
+            return
+        with suppress(Empty):
+            self._put(waiter.get_nowait())
 
     def _make(self) -> Connection:
         connection = _CLASSES[self._settings.kind](retry=Retry(NoBackoff(), 0), **self._settings.arguments)
