@@ -93,7 +93,7 @@ def test_nothing_slips_through_when_an_answer_is_lost(make, peer, performed):
 @pytest.mark.parametrize("names", TRIPLES, ids="-".join)
 def test_nothing_slips_through_between_three(names, make):
     """Every order of the named triples; without the soak, of the longest ones some that are drawn."""
-    if make is their_world and names in LONG and not SOAK:
+    if names in LONG and not SOAK:
         runs = walks(names, OPTIONS, make, times=WALKS)
     else:
         runs = (world for _, world in explore(names, OPTIONS, make=make, prune=True))
