@@ -19,6 +19,11 @@ from flask_visitor import Visitor
 from sessionbag import StoreUnavailable
 from sessionbag_flask import SessionBag
 
+pytestmark = pytest.mark.filterwarnings(
+    # Flask-Login 0.6.3, for the expiry of its remember-me cookie, with Python 3.12 and later.
+    r"ignore:datetime\.datetime\.utcnow:DeprecationWarning"
+)
+
 
 class User(UserMixin):
     def __init__(self, name):
