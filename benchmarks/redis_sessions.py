@@ -243,9 +243,7 @@ def _awaited_ours(loop: Loop, factory: AsyncManagerFactory) -> Iterator[Contende
         await session.close()
 
     label = "async session, msgpack"
-    yield from _beside_asyncio(
-        label, loop.repeat(lambda: visit(modify=False)), loop.repeat(lambda: visit(modify=True))
-    )
+    yield from _beside_asyncio(label, loop.repeat(lambda: visit(modify=False)), loop.repeat(lambda: visit(modify=True)))
 
 
 def _starsessions(loop: Loop, client: redis.asyncio.Redis) -> Iterator[Contender]:
