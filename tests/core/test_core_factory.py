@@ -501,17 +501,17 @@ def test_ciphers_are_made_with_their_options(site):
 
 def test_plugins_are_made_by_name_and_by_object(site):
     """A class is made, with its options where it declares some; modules and objects are taken as they are."""
-    source = "class Audit:\n    pass\nready = Audit()\n"
+    source = "class Diary:\n    pass\nready = Diary()\n"
     site.install(
-        "acme-audit", modules={"acme_audit": source}, plugins={"audit": "acme_audit:Audit", "all": "acme_audit"}
+        "acme-diary", modules={"acme_diary": source}, plugins={"diary": "acme_diary:Diary", "all": "acme_diary"}
     )
     mine, other = object(), object()
 
-    made = PluginFactory().new_instances(["audit", "all", mine, other, "acme_audit:ready"], {})
+    made = PluginFactory().new_instances(["diary", "all", mine, other, "acme_diary:ready"], {})
 
-    assert list(made) == ["audit", "all", "object", "object#2", "acme_audit:ready"]
-    assert type(made["audit"]).__name__ == "Audit"
-    assert made["all"].__name__ == "acme_audit"
+    assert list(made) == ["diary", "all", "object", "object#2", "acme_diary:ready"]
+    assert type(made["diary"]).__name__ == "Diary"
+    assert made["all"].__name__ == "acme_diary"
     assert made["object"] is mine
     assert made["object#2"] is other
 
@@ -519,18 +519,18 @@ def test_plugins_are_made_by_name_and_by_object(site):
 def test_options_of_plugins_are_checked(site):
     """Options go to a plugin that is named and that takes them."""
     site.install(
-        "acme-audit", modules={"acme_audit": "class Audit:\n    pass\n"}, plugins={"audit": "acme_audit:Audit"}
+        "acme-diary", modules={"acme_diary": "class Diary:\n    pass\n"}, plugins={"diary": "acme_diary:Diary"}
     )
     factory = PluginFactory()
 
-    with pytest.raises(ConfigurationError, match=r"plugin_options are given for 'adit', .* \(audit\)"):
-        factory.new_instances(["audit"], {"adit": {}})
-    with pytest.raises(ConfigurationError, match=r"the plugin 'audit' takes no options. Leave out: level"):
-        factory.new_instances(["audit"], {"audit": {"level": 1}})
-    with pytest.raises(ConfigurationError, match=r"the plugin 'audit' is given twice"):
-        factory.new_instances(["audit", "audit"], {})
-    with pytest.raises(ConfigurationError, match=r"no plugin is named 'adit'"):
-        factory.new_instances(["adit"], {})
+    with pytest.raises(ConfigurationError, match=r"plugin_options are given for 'dairy', .* \(diary\)"):
+        factory.new_instances(["diary"], {"dairy": {}})
+    with pytest.raises(ConfigurationError, match=r"the plugin 'diary' takes no options. Leave out: level"):
+        factory.new_instances(["diary"], {"diary": {"level": 1}})
+    with pytest.raises(ConfigurationError, match=r"the plugin 'diary' is given twice"):
+        factory.new_instances(["diary", "diary"], {})
+    with pytest.raises(ConfigurationError, match=r"no plugin is named 'dairy'"):
+        factory.new_instances(["dairy"], {})
 
 
 def test_a_folder_that_could_not_be_read_once_does_not_hide_the_adapters(monkeypatch, site):
