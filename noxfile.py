@@ -114,10 +114,10 @@ def django(session: nox.Session, release: str) -> None:
 
 
 @nox.session(requires=["build"])
-@nox.parametrize("flask", FLASKS)
-def flask(session: nox.Session, flask: str) -> None:
+@nox.parametrize("release", list(FLASKS))
+def flask(session: nox.Session, release: str) -> None:
     """Test the extension for Flask with the oldest release that it supports, and with the current one."""
-    install(session, *group("flask"), *FLASKS[flask])
+    install(session, *group("flask"), *FLASKS[release])
     session.run("pytest", *PARALLEL, *(session.posargs or ["tests/flask"]))
 
 
