@@ -5,7 +5,7 @@ import signal
 
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["memcached_servers"]
+pytest_plugins = ["figures", "memcached_servers"]
 
 # Timing says nothing on a busy machine, so no generated example has a deadline.
 settings.register_profile(

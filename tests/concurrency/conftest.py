@@ -39,8 +39,8 @@ def pool():
 
 
 @pytest.fixture
-def workforce(pool, deployment, factory):
+def workforce(pool, deployment, factory, record_property):
     """Give workers on that store."""
-    made = Workforce(pool, deployment, factory)
+    made = Workforce(pool, deployment, factory, record_property)
     yield made
     made.dismiss()

@@ -115,7 +115,7 @@ def test_nonsense_is_an_outage_and_no_record(net, application, fault):
     assert app.ask(look, cookie).body == "1"
 
 
-def test_answers_that_get_lost_lose_nothing_and_count_nothing_twice(net, application):
+def test_answers_that_get_lost_lose_nothing_and_count_nothing_twice(net, application, record_property):
     """Any answer of a request may get lost: what was acknowledged is counted, and nothing is counted twice."""
     app = application()
     cookie = app.ask(count).cookie
@@ -130,12 +130,13 @@ def test_answers_that_get_lost_lose_nothing_and_count_nothing_twice(net, applica
     net.proxy.pass_on()
 
     n = int(app.ask(look, cookie).body)
-    print(f"answers lost on {net.name}: {acknowledged} acknowledged, {unknown} told of an outage, counted {n}")  # noqa: T201
+    told = f"answers lost on {net.name}: {acknowledged} acknowledged, {unknown} told of an outage, counted {n}"
+    record_property("figures", told)
     assert acknowledged <= n <= acknowledged + unknown
 
 
 @pytest.mark.parametrize("net", ["redis"], indirect=True)
-def test_what_was_acknowledged_is_there_after_crashes(net):
+def test_what_was_acknowledged_is_there_after_crashes(net, record_property):
     """Redis is killed again and again while four threads write; with appendfsync always nothing is lost."""
     options = {**net.kind.options(HOST, net.server.port), **QUICK}
     with ManagerFactory(adapter=net.name, options=options) as factory:
@@ -151,7 +152,8 @@ def test_what_was_acknowledged_is_there_after_crashes(net):
         saved, told = finish(writers)
 
         n = factory.new_instance(session.cookie_change().session_id)["n"]
-    print(f"crashes of Redis: {saved} acknowledged, {told} told of an outage, counted {n}, lost {max(0, saved - n)}")  # noqa: T201
+    told_of = f"crashes of Redis: {saved} acknowledged, {told} told of an outage, counted {n}, lost {max(0, saved - n)}"
+    record_property("figures", told_of)
     assert saved <= n <= saved + told
 
 
@@ -221,14 +223,14 @@ def test_a_failover_in_the_middle_of_a_request(sentinel_set):
         sentinel_set.settle()
 
 
-def test_a_full_disk_is_an_outage_that_harms_no_record(tmp_path):
+def test_a_full_disk_is_an_outage_that_harms_no_record(tmp_path, record_property):
     """On a file system of a few pages: what does not fit is refused, the record stands, and later all goes on."""
     command = [sys.executable, str(Path(full_disk.__file__)), str(tmp_path)]
     for prefix in ([], UNSHARE):
         with contextlib.suppress(FileNotFoundError):
             done = subprocess.run([*prefix, *command], capture_output=True, check=False, text=True)
             if done.returncode != full_disk.CANNOT_MOUNT:
-                print(done.stdout)  # noqa: T201  # figures
+                record_property("figures", done.stdout.strip())
                 assert (done.returncode, done.stderr) == (0, "")
                 return
     pytest.skip("A FULL DISK WAS NOT SHOWN HERE: neither this user nor unshare may mount a tmpfs")

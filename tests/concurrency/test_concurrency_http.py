@@ -148,14 +148,15 @@ def count(answers, kind, status):
 
 
 @pytest.mark.soak
-def test_what_parallel_clients_were_told_is_there(place, visitor):
+def test_what_parallel_clients_were_told_is_there(place, visitor, record_property):
     """Every addition that was answered is in the cart, every visit is counted, and nobody got another cookie."""
     answers = hammer(visitor)
 
     quantities = sum(visitor.get("/cart").quantities().values())
     visits = int(visitor.get("/").of("visits")) - 1
     asked = CLIENTS * TIMES
-    print(f"{place.name}: {2 * asked} requests, lost {asked - quantities + asked + 1 - visits}")  # noqa: T201  # figures
+    lost = asked - quantities + asked + 1 - visits
+    record_property("figures", f"HTTP on {place.name}: {2 * asked} requests, lost {lost}")
     assert (count(answers, "add", 303), count(answers, "visit", 200)) == (asked, asked)
     assert (quantities, visits) == (asked, asked + 1)
     assert [answer.cookie for _, answer in answers if answer.cookie is not None] == []

@@ -183,7 +183,7 @@ def test_what_killed_writers_had_acknowledged_is_there(workforce, deployment, fa
             told += len(writer.process.stdout.read().split())
 
     n = factory.new_instance(visit)["n"]
-    workforce.report(f"{kills} writers killed", max(0, told - n))
+    workforce.report(f"{kills} writers killed after {told} acknowledged counts", max(0, told - n))
     # Each may have counted once without having said so.
     assert told <= n <= told + kills + 2
 

@@ -16,6 +16,7 @@ import session_worker
 
 if TYPE_CHECKING:
     import signal
+    from collections.abc import Callable
 
     from deployments import Deployment
     from sessionbag import ManagerFactory
@@ -122,8 +123,15 @@ class ThreadWorker:
 class Workforce:
     """Workers for one test; processes that are left over go back to the pool."""
 
-    def __init__(self, pool: list[ProcessWorker], deployment: Deployment, factory: ManagerFactory) -> None:
-        """Take processes from this pool."""
+    def __init__(
+        self,
+        pool: list[ProcessWorker],
+        deployment: Deployment,
+        factory: ManagerFactory,
+        record: Callable[[str, object], None],
+    ) -> None:
+        """Take processes from this pool; ``record`` keeps a property of the test."""
+        self._record = record
         self._pool = pool
         self._deployment = deployment
         self._factory = factory
@@ -154,9 +162,10 @@ class Workforce:
         return results
 
     def report(self, what: str, lost: int) -> None:
-        """Print the figures of a test: they are shown with ``pytest -rP`` or ``-s``."""
-        shown = ", ".join(f"{name} {number}" for name, number in self.figures.items() if self._deployment.is_shared)
-        print(f"{what} on {self._deployment.name}: {shown or 'threads'}, lost {lost}")  # noqa: T201  # to be read
+        """Have the figures of a test shown at the end of the run."""
+        counted = any(self.figures.values())
+        shown = ", ".join(f"{name} {number}" for name, number in self.figures.items()) if counted else "not counted"
+        self._record("figures", f"{what} on {self._deployment.name}: {shown}, lost {lost}")
 
     def dismiss(self) -> None:
         """Give the idle processes back, and end the others."""
