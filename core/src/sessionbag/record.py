@@ -51,12 +51,17 @@ _INDEX: Final = 4
 _KIND_NAMES: Final = {_LIVE: "live", _MOVED: "moved", _REVOKED: "revoked", _INDEX: "index"}
 _LEAD: Final = struct.Struct(">8sBI")
 _HEAD: Final = struct.Struct(">BBQQ")
-_UNCHECKED: Final = slice(MARK_SIZE + 1, _LEAD.size)
+_CHECKSUM_AT: Final = MARK_SIZE + 1
+_CHECKSUM_END: Final = _LEAD.size
 """The checksum's own place, which it does not cover."""
 _COUNT_AT: Final = MARK_SIZE + 2
 """Where a header without its checksum says how many earlier marks follow."""
+_MARKS_AT: Final = _LEAD.size + _HEAD.size
+_FORMAT: Final = bytes((FORMAT,))
 _MOVE: Final = struct.Struct(">QB")
 _LENGTH: Final = struct.Struct(">H")
+_NOBODY: Final = _LENGTH.pack(0)
+_NO_KEY: Final = b"\0"
 _BUILT_IN: Final[tuple[Serializer, ...]] = (MsgpackSerializer(), JsonSerializer())
 
 
@@ -166,6 +171,7 @@ class Codec:
         self.loads: Final = serializer.loads
         self._known = {each.name: each for each in (*_BUILT_IN, *others, serializer)}
         self._serializer_field = _short(serializer.name)
+        self._usual = _Usual(serializer.name, self._serializer_field + _NO_KEY + _NOBODY)
 
     def live(self, key: str, mark: bytes, header: Header, body: bytes) -> bytes:
         """Return the bytes of a live record.
@@ -220,7 +226,7 @@ class Codec:
 
     def _opened(self, key: str, data: bytes) -> tuple[Parsed, Header, bytes, bool]:
         """Return a record's parts, its header and body unsealed, and whether another key than ours sealed them."""
-        parsed = parse(data)
+        parsed = _parsed(data, self._usual)
         header, body, outdated = parsed.header, data[parsed.body_at :], False
         if self.cipher is not None or parsed.cipher_key:
             principal, body = self._unseal(key, parsed, data)
@@ -237,15 +243,15 @@ class Codec:
 
     def _assemble(self, kind: int, key: str, mark: bytes, header: Header, body: bytes) -> bytes:
         marks = header.marks[: (KEPT_MARKS - 1) * MARK_SIZE]
-        principal = header.principal.encode()
-        principal_field = _LENGTH.pack(len(principal)) + principal
         clocks = _HEAD.pack(kind, len(marks) // MARK_SIZE, header.created, header.rotated)
+        principal = _principal_field(header.principal) if header.principal else _NOBODY
+        lead = mark + _FORMAT
         if self.cipher is None:
-            rest = b"".join((clocks, marks, self._serializer_field, b"\0", principal_field, body))
+            rest = b"".join((clocks, marks, self._serializer_field, _NO_KEY, principal, body))
         else:
-            head = b"".join((clocks, marks, self._serializer_field, _short(self.cipher.key_name), _LENGTH.pack(0)))
-            rest = head + self.cipher.seal(key, mark + bytes((FORMAT,)) + head, principal_field + body)
-        return _LEAD.pack(mark, FORMAT, crc32(rest, crc32(mark + bytes((FORMAT,))))) + rest
+            head = b"".join((clocks, marks, self._serializer_field, _short(self.cipher.key_name), _NOBODY))
+            rest = head + self.cipher.seal(key, lead + head, principal + body)
+        return _LEAD.pack(mark, FORMAT, crc32(rest, crc32(lead))) + rest
 
     def _unseal(self, key: str, parsed: Parsed, data: bytes) -> tuple[str, bytes]:
         """Return the principal and the body of a sealed record; one that is not sealed is as good as forged."""
@@ -256,7 +262,7 @@ class Codec:
             )
         if not parsed.cipher_key or parsed.header.principal:
             raise CorruptRecord("the record is not sealed, although a cipher is configured")
-        head = data[: _UNCHECKED.start] + data[_UNCHECKED.stop : parsed.body_at]
+        head = data[:_CHECKSUM_AT] + data[_CHECKSUM_END : parsed.body_at]
         opened = self.cipher.open(key, head, data[parsed.body_at :])
         try:
             principal, at = _read_principal(opened, 0)
@@ -313,34 +319,44 @@ class Parsed(NamedTuple):
         return self.mark + self.header.marks
 
 
+class _Usual(NamedTuple):
+    """What stands between marks and body in the records that a codec writes for nobody and without a cipher."""
+
+    serializer: str
+    field: bytes
+
+
 def parse(data: bytes) -> Parsed:
     """Read a record's header.
 
     Raises `CorruptRecord` for bytes that are no record (bare data is none), `RecordUnreadable` for a newer format.
     """
+    return _parsed(data, None)
+
+
+def _parsed(data: bytes, usual: _Usual | None) -> Parsed:
+    """Read a record's header, names that are the usual ones at a glance."""
     try:
-        return _parse(data)
+        mark, version, checksum = _LEAD.unpack_from(data)
+        if checksum != crc32(data[_CHECKSUM_END:], crc32(data[:_CHECKSUM_AT])):
+            raise CorruptRecord("the record's checksum is wrong")
+        if version > FORMAT:
+            raise RecordUnreadable(
+                f"the record has format {version}, and this process reads up to {FORMAT}. Upgrade sessionbag"
+            )
+        kind, count, created, rotated = _HEAD.unpack_from(data, _CHECKSUM_END)
+        if version != FORMAT or not _LIVE <= kind <= _INDEX or count >= KEPT_MARKS:
+            raise CorruptRecord("the record is of no known format or kind")
+        at = _MARKS_AT + count * MARK_SIZE
+        marks = data[_MARKS_AT:at]
+        if usual is not None and data.startswith(usual.field, at):
+            return Parsed(kind, mark, Header(created, rotated, marks), usual.serializer, "", at + len(usual.field))
+        serializer, at = _read_short(data, at)
+        cipher_key, at = _read_short(data, at)
+        principal, at = _read_principal(data, at)
+        return Parsed(kind, mark, Header(created, rotated, marks, principal), serializer, cipher_key, at)
     except (struct.error, IndexError, UnicodeDecodeError) as error:
         raise CorruptRecord("the record's header cannot be read") from error
-
-
-def _parse(data: bytes) -> Parsed:
-    mark, version, checksum = _LEAD.unpack_from(data)
-    if checksum != crc32(data[_UNCHECKED.stop :], crc32(data[: _UNCHECKED.start])):
-        raise CorruptRecord("the record's checksum is wrong")
-    if version > FORMAT:
-        raise RecordUnreadable(
-            f"the record has format {version}, and this process reads up to {FORMAT}. Upgrade sessionbag"
-        )
-    kind, count, created, rotated = _HEAD.unpack_from(data, _LEAD.size)
-    if version != FORMAT or not _LIVE <= kind <= _INDEX or count >= KEPT_MARKS:
-        raise CorruptRecord("the record is of no known format or kind")
-    at = _LEAD.size + _HEAD.size + count * MARK_SIZE
-    marks = data[_LEAD.size + _HEAD.size : at]
-    serializer, at = _read_short(data, at)
-    cipher_key, at = _read_short(data, at)
-    principal, at = _read_principal(data, at)
-    return Parsed(kind, mark, Header(created, rotated, marks, principal), serializer, cipher_key, at)
 
 
 def _read_principal(data: bytes, at: int) -> tuple[str, int]:
@@ -362,6 +378,11 @@ def read_move(body: bytes) -> Moved:
         return Moved(check_key(body[_MOVE.size :].decode("ascii")), deadline, bool(follow))
     except (struct.error, ValueError) as error:
         raise CorruptRecord("the record says that its session moved, but not where to") from error
+
+
+def _principal_field(principal: str) -> bytes:
+    name = principal.encode()
+    return _LENGTH.pack(len(name)) + name
 
 
 def _short(name: str) -> bytes:

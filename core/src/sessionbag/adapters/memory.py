@@ -78,7 +78,7 @@ class Memory(AbstractAdapter):
             if record is None:
                 return None
             if ttl is not None:
-                self._records[name] = record._replace(deadline=self._clock() + ttl)
+                self._records[name] = _Record(record.data, record.version, self._clock() + ttl)
             return Stored(record.data, record.version)
 
     def write(self, key: str, data: bytes, ttl: int, *, expected: bytes | None) -> bytes | None:

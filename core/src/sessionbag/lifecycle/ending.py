@@ -9,7 +9,7 @@ from sessionbag.lifecycle.locking import unlock
 from sessionbag.lifecycle.merging import TRIES, crowded, pause
 from sessionbag.lifecycle.operations import Destroy, Flow, Notify, Read
 from sessionbag.lifecycle.reading import target_of
-from sessionbag.lifecycle.saving import save
+from sessionbag.lifecycle.saving import is_untouched, save
 from sessionbag.lifecycle.state import CookieChange, Phase, Session
 from sessionbag.lifecycle.writing import twice
 
@@ -45,6 +45,11 @@ def close(session: Session) -> Flow[None]:
         return
     finally:
         yield from unlock(session)
+
+
+def is_closed(session: Session) -> bool:
+    """Say whether `close` would do nothing, so that it need not be driven: nothing to save, and no lock to give back."""
+    return session.lease is None and is_untouched(session)
 
 
 def abort(session: Session) -> Flow[None]:

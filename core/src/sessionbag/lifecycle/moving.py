@@ -21,7 +21,7 @@ from sessionbag.lifecycle.operations import Destroy, Flow, Notify, Read, Write
 from sessionbag.lifecycle.principals import enrol
 from sessionbag.lifecycle.reading import MOVES, RETIRED_FOR, Found, Verdict, examine, look, target_of
 from sessionbag.lifecycle.state import Base, Change, ChangeKind, CookieChange, Session
-from sessionbag.lifecycle.writing import joined, split, twice
+from sessionbag.lifecycle.writing import split, twice, written
 from sessionbag.record import Header, Moved
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _fill(session: Session, key: str, body: bytes, target: Base) -> Flow[Base]:
             yield from _discard(key)
             raise
         version = cast("bytes | None", version)
-        return target._replace(body=body, version=version, marks=joined(mark, target.marks), outdated=False)
+        return written(target, body, version, mark)
     raise crowded()
 
 

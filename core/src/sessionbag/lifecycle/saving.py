@@ -28,8 +28,7 @@ def save(session: Session) -> Flow[None]:
                 "A new one begins with regenerate_id()"
             )
         return
-    outdated = session.base is not None and session.base.outdated
-    if not (session.touched or session.change or session.pending or outdated or _rotation_due(session)):
+    if is_untouched(session):
         return
     session.enrolled = None
     body = session.encoded()
@@ -41,6 +40,12 @@ def save(session: Session) -> Flow[None]:
             )
         return
     yield from _write(session, body)
+
+
+def is_untouched(session: Session) -> bool:
+    """Say whether there is nothing to save for sure, without encoding the data."""
+    outdated = session.base is not None and session.base.outdated
+    return not (session.touched or session.change or session.pending or outdated or _rotation_due(session))
 
 
 def changed(session: Session, body: bytes) -> bool:
@@ -83,7 +88,7 @@ def _request_change(session: Session, kind: ChangeKind) -> None:
 
 
 def _rotation_due(session: Session) -> bool:
-    every = cast("int | None", session.options.rotate_every)
+    every: int | None = session.options.rotate_every  # type: ignore[assignment]  # whole seconds by now
     return (
         every is not None
         and session.base is not None
@@ -150,7 +155,8 @@ def _replace(session: Session, base: Base, body: bytes) -> Flow[None]:
         ttl = session.ttl(base.created)
         if ttl <= 0:
             raise (yield from end(session, "expired"))
-        target = base._replace(principal=session.principal(base.principal))
+        principal = session.principal(base.principal)
+        target = base if principal == base.principal else base._replace(principal=principal)
         yield from enrol(session, session.key, target)
         try:
             session.base = yield from put(session, session.key, body, target, ttl)

@@ -13,7 +13,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
 from sessionbag.handler import MARK_SIZE
 from sessionbag.lifecycle.modification import Modification
@@ -198,7 +198,8 @@ class Session:
         """The idle lifetime in seconds; of a session that has its own one, what that is with the data as it is now."""
         if self.own_lifetime is not None:
             return math.ceil(self.own_lifetime(self.data))
-        return cast("int", self.options.lifetime)
+        lifetime: int = self.options.lifetime  # type: ignore[assignment]  # whole seconds by now
+        return lifetime
 
     def now(self) -> float:
         """Return unix seconds."""
@@ -211,11 +212,11 @@ class Session:
 
     def absolute_left(self, created: int) -> float | None:
         """Return the seconds left to a session that was created then, or None without an absolute lifetime."""
-        lifetime = cast("int | None", self.options.absolute_lifetime)
+        lifetime: int | None = self.options.absolute_lifetime  # type: ignore[assignment]  # as above
         if lifetime is None or self.codec.bare:
             return None
-        now = self.now()
-        return min(created, now) + lifetime - now
+        now = self.sources.clock()
+        return lifetime if created > now else created + lifetime - now
 
     def ttl(self, created: int) -> int:
         """Return the ttl of a write, in seconds; 0 or less: the session has expired."""

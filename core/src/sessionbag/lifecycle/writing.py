@@ -33,7 +33,7 @@ def put(session: Session, key: str, body: bytes, target: Base, ttl: int) -> Flow
         raise
     session.pending.clear()
     session.acknowledge()
-    return target._replace(body=body, version=version, marks=joined(mark, target.marks), outdated=False)
+    return written(target, body, version, mark)
 
 
 def reseal(session: Session, base: Base) -> Flow[None]:
@@ -53,7 +53,7 @@ def reseal(session: Session, base: Base) -> Flow[None]:
         # It may have happened all the same: the next save reads first.
         session.base = base._replace(version=None, outdated=False)
     else:
-        session.base = base._replace(version=version, marks=joined(mark, base.marks), outdated=False)
+        session.base = written(base, base.body, version, mark)
 
 
 def twice(operation: Write | Destroy) -> Flow[object]:
@@ -87,9 +87,10 @@ def _happened(session: Session, pending: Pending, there: Base) -> bool:
     return pending.mark in split(there.marks)
 
 
-def joined(mark: bytes, marks: bytes) -> bytes:
-    """Put a mark before earlier ones, as many as a record keeps."""
-    return (mark + marks)[: KEPT_MARKS * MARK_SIZE]
+def written(target: Base, body: bytes, version: bytes | None, mark: bytes) -> Base:
+    """Return what the store holds once a body was written as `target` says, under a mark that now comes first."""
+    marks = (mark + target.marks)[: KEPT_MARKS * MARK_SIZE]
+    return Base(body, version, marks, target.created, target.rotated, target.principal)
 
 
 def split(marks: bytes) -> list[bytes]:

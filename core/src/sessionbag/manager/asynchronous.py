@@ -112,7 +112,8 @@ class AsyncManager(SessionFace):
         session = self._state.session
         if session is not None:
             try:
-                await self._drive(lifecycle.close(session))
+                if not self._state.is_closed(session):
+                    await self._drive(lifecycle.close(session))
             finally:
                 self._state.leave(session)
 

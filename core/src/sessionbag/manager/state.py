@@ -19,6 +19,7 @@ from sessionbag.lifecycle import (
     Session,
     SessionOptions,
     Sources,
+    is_closed,
     never,
     stored_id,
 )
@@ -153,9 +154,13 @@ class ManagerState:
         self.opened = False
         self.opener = None
 
+    def is_closed(self, session: Session) -> bool:
+        """Say whether closing a session would do nothing; while another call runs it is to be refused."""
+        return not self.busy and is_closed(session)
+
     def leave(self, session: Session) -> None:
         """Let go of a session; what starts in the same request later is the session as the store has it."""
-        self.spent = session.phase in {Phase.RETIRED, Phase.ENDED}
+        self.spent = session.phase is Phase.RETIRED or session.phase is Phase.ENDED
         self.requested = stored_id(session)
         self.cookie = session.cookie or self.cookie
         self.session, self.left = None, session

@@ -120,7 +120,8 @@ class Manager(SessionFace):
         session = self._state.session
         if session is not None:
             try:
-                self._drive(lifecycle.close(session))
+                if not self._state.is_closed(session):
+                    self._drive(lifecycle.close(session))
             finally:
                 self._state.leave(session)
 
@@ -225,7 +226,7 @@ class Manager(SessionFace):
         state = self._state
         state.engage()
         # A session starts with a handler only, and takes locks only where `ManagerState.begin` found that it can.
-        handler = cast("SessionHandler", state.handler)
+        handler: SessionHandler = state.handler  # type: ignore[assignment]  # and of this kind
         try:
             drive(flow, partial(perform, handler, state.hooks))
         finally:
@@ -253,20 +254,21 @@ def perform(handler: SessionHandler, hooks: HookCaller | None, operation: Operat
 
 
 def _ask(handler: SessionHandler, hooks: HookCaller | None, operation: Operation) -> object:
-    match operation:
-        case Read(key, ttl):
-            return handler.read(key, ttl)
-        case Write(key, data, ttl, expected):
-            return handler.write(key, data, ttl, expected=expected)
-        case Destroy(key, expected):
-            return handler.destroy(key, expected=expected)
-        case Acquire(key, ttl):
-            return cast("LockingHandler", handler).acquire(key, ttl)
-        case Release(key, lease):
-            return cast("LockingHandler", handler).release(key, lease)
-        case Sleep(seconds):
-            time.sleep(seconds)
-        case Notify(hook, arguments):
-            if hooks is not None:
-                hooks.notify(hook, **arguments)
-    return None
+    # Not a match statement, which would cost a request more than what it does here; the frequent ones come first.
+    if isinstance(operation, Read):
+        return handler.read(operation.key, operation.ttl)
+    if isinstance(operation, Write):
+        return handler.write(operation.key, operation.data, operation.ttl, expected=operation.expected)
+    if isinstance(operation, Notify):
+        return None if hooks is None else hooks.notify(operation.hook, **operation.arguments)
+    if isinstance(operation, Destroy):
+        return handler.destroy(operation.key, expected=operation.expected)
+    if isinstance(operation, Sleep):
+        return time.sleep(operation.seconds)
+    return _lock(cast("LockingHandler", handler), operation)
+
+
+def _lock(handler: LockingHandler, operation: Acquire | Release) -> object:
+    if isinstance(operation, Acquire):
+        return handler.acquire(operation.key, operation.ttl)
+    return handler.release(operation.key, operation.lease)
