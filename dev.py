@@ -62,7 +62,7 @@ PROGRAMS = (
         elsewhere="the snap of chromium on Ubuntu, `brew install --cask chromedriver` on macOS",
     ),
 )
-USERS = {"test", "tests", "pythons", "flask", "pymemcache", "soak", "benchmarks", "losses"}
+USERS = {"test", "tests", "pythons", "django", "flask", "pymemcache", "redises", "soak", "benchmarks", "losses"}
 """The commands that need these programs."""
 
 CANNOT = "dev.py: this cannot be installed from here. Install it with {}, then run this again."
@@ -75,7 +75,7 @@ def main() -> NoReturn:
         sys.exit(0 if len(sys.argv) > 1 else 2)
     command, *arguments = sys.argv[1:]
     ensure_nox()
-    if command in USERS:
+    if command.partition("(")[0] in USERS:
         ensure_programs()
     session = "tests" if command == "test" else command
     os.chdir(ROOT)

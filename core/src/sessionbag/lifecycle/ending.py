@@ -48,7 +48,7 @@ def close(session: Session) -> Flow[None]:
 
 
 def is_closed(session: Session) -> bool:
-    """Say whether `close` would do nothing, so that it need not be driven: nothing to save, and no lock to give back."""
+    """Say whether `close` has nothing to do, and need not be driven: nothing to save, and no lock to give back."""
     return session.lease is None and is_untouched(session)
 
 
