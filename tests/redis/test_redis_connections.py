@@ -111,7 +111,7 @@ def test_a_connection_in_use_is_closed_when_it_comes_back(own, key):
     own.freeze()
     reading = threading.Thread(target=store.read, args=(key,))
     reading.start()
-    wait_until(lambda: not next(iter(store._port._pools.values()))._idle, "the reading to begin")
+    wait_until(lambda: not next(iter(store._port._primaries.values()))._idle, "the reading to begin")
     store.close()
     own.thaw()
     reading.join()
@@ -145,7 +145,7 @@ def test_waiting_for_a_connection_ends(own, key):
     own.freeze()
     reading = threading.Thread(target=store.read, args=(key,))
     reading.start()
-    wait_until(lambda: not next(iter(store._port._pools.values()))._idle, "the reading to begin")
+    wait_until(lambda: not next(iter(store._port._primaries.values()))._idle, "the reading to begin")
     try:
         with pytest.raises(StoreUnavailable, match=r"every connection of this process stayed in use\. Raise"):
             store.read(key)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from redis_servers import QUIET, Cluster, GuardedServer, RedisServer, SentinelSet
+from redis_servers import QUIET, Cluster, GuardedServer, RedisServer, SentinelSet, free_port_for_cluster
+from servers import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +31,16 @@ def sentinel_set(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SentinelS
     """Return a primary with two replicas in sync and three sentinels; who kills one of them calls `settle`."""
     with SentinelSet(tmp_path_factory.mktemp("sentinel")) as servers:
         yield servers
+
+
+@pytest.fixture(scope="session")
+def redis_shard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """Return a cluster of one server with all slots, which can be told to announce another port: that of a proxy."""
+    port = free_port_for_cluster()
+    with RedisServer(tmp_path_factory.mktemp("shard"), *QUIET, "--cluster-enabled", "yes", port=port) as server:
+        server.ask("CLUSTER", "ADDSLOTS", *map(str, range(16384)))
+        wait_until(lambda: b"cluster_state:ok" in server.ask("CLUSTER", "INFO"), "a cluster of one")
+        yield server
 
 
 @pytest.fixture(scope="session")

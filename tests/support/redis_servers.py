@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import socket
+import socketserver
+import threading
 from typing import TYPE_CHECKING, BinaryIO, Final, Self
 
 import trustme
@@ -356,6 +359,34 @@ class Sentinel(RedisServer):
         return super().start()
 
 
+class NamingSentinel:
+    """Stands in for a sentinel, to name an address that no real one would: that of a proxy before a real server."""
+
+    def __init__(self, host: str, port: int) -> None:
+        """Name this address to whoever asks."""
+        reply = b"*2\r\n$%d\r\n%b\r\n$%d\r\n%d\r\n" % (len(host), host.encode(), len(str(port)), port)
+
+        class Naming(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                with contextlib.suppress(OSError):
+                    while received := self.request.recv(4096):
+                        known = b"GET-MASTER-ADDR-BY-NAME" in received
+                        several = len(re.findall(rb"(?:^|\r\n)\*[0-9]+\r\n", received))  # sent in one go
+                        self.request.sendall(reply if known else b"-ERR unknown\r\n" * several)
+
+        class Serving(socketserver.ThreadingTCPServer):
+            daemon_threads = True
+
+        self._server: Final = Serving((HOST, 0), Naming)
+        self.address: Final = f"{HOST}:{self._server.server_address[1]}"
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def close(self) -> None:
+        """Stop."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
 class Cluster(Several):
     """Three primaries with a replica each, and all hash slots."""
 
@@ -375,7 +406,7 @@ class Cluster(Several):
             *arguments,
         )
         self.servers: Final = [
-            RedisServer(folder / f"node-{number}", *settings, port=_free_port_for_cluster()) for number in range(6)
+            RedisServer(folder / f"node-{number}", *settings, port=free_port_for_cluster()) for number in range(6)
         ]
 
     @property
@@ -464,7 +495,7 @@ def _has(ranges: list[str], slot: int) -> bool:
     return False
 
 
-def _free_port_for_cluster() -> int:
+def free_port_for_cluster() -> int:
     """Return a free port that leaves room for the cluster's bus above it."""
     for port in _candidates():
         with contextlib.suppress(OSError), socket.create_server((HOST, port + _BUS)):

@@ -167,21 +167,23 @@ class AsyncPools:
     def __init__(self, options: RedisOptions) -> None:
         """Connect to nothing yet."""
         self._options: Final = options
-        self._pools: dict[tuple[Address, bool], AsyncPool] = {}
+        self._primaries: dict[Address, AsyncPool] = {}
+        self._sentinels: dict[Address, AsyncPool] = {}
 
     async def perform(self, asked: Exchange) -> Any:  # noqa: ANN401  # whatever the server says
         """See `Pool.perform`."""
-        try:
-            pool = self._pools[asked.address, asked.sentinel]
-        except KeyError:
+        pools = self._sentinels if asked.sentinel else self._primaries
+        pool = pools.get(asked.address)
+        if pool is None:
             settings = settings_of(self._options, asked.address, sentinel=asked.sentinel)
-            pool = self._pools[asked.address, asked.sentinel] = AsyncPool(settings, self._options.pool_timeout)
+            pool = pools.setdefault(asked.address, AsyncPool(settings, self._options.pool_timeout))
         return await pool.perform(asked)
 
     async def close(self) -> None:
         """Close all connections; one that is in use is closed when its operation ends."""
-        pools, self._pools = self._pools, {}
-        for pool in pools.values():
+        pools = [*self._primaries.values(), *self._sentinels.values()]
+        self._primaries, self._sentinels = {}, {}
+        for pool in pools:
             await pool.close()
 
 

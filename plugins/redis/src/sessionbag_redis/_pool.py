@@ -186,21 +186,23 @@ class Pools:
     def __init__(self, options: RedisOptions) -> None:
         """Connect to nothing yet."""
         self._options: Final = options
-        self._pools: dict[tuple[Address, bool], Pool] = {}
+        self._primaries: dict[Address, Pool] = {}
+        self._sentinels: dict[Address, Pool] = {}
 
     def perform(self, asked: Exchange) -> Any:  # noqa: ANN401  # whatever the server says
         """See `Pool.perform`."""
-        try:
-            pool = self._pools[asked.address, asked.sentinel]
-        except KeyError:
-            made = Pool(settings_of(self._options, asked.address, sentinel=asked.sentinel), self._options.pool_timeout)
-            pool = self._pools.setdefault((asked.address, asked.sentinel), made)
+        pools = self._sentinels if asked.sentinel else self._primaries
+        pool = pools.get(asked.address)
+        if pool is None:
+            settings = settings_of(self._options, asked.address, sentinel=asked.sentinel)
+            pool = pools.setdefault(asked.address, Pool(settings, self._options.pool_timeout))
         return pool.perform(asked)
 
     def close(self) -> None:
         """Close all connections; one that is in use is closed when its operation ends."""
-        pools, self._pools = self._pools, {}
-        for pool in pools.values():
+        pools = [*self._primaries.values(), *self._sentinels.values()]
+        self._primaries, self._sentinels = {}, {}
+        for pool in pools:
             pool.close()
 
 

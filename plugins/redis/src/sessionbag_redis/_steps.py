@@ -7,6 +7,7 @@ same rules run blocking and awaited, over connections of our own and over a clie
 from __future__ import annotations
 
 from collections.abc import Generator
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
@@ -96,8 +97,10 @@ class Route(Protocol):
         ...
 
 
+_FORMS: Final = tuple(b"*%d\r\n" % count + b"$%d\r\n%b\r\n" * count for count in range(12))
+"""An array of so many strings in the protocol of Redis, for their lengths and bytes to be filled in."""
+
+
 def pack(words: tuple[bytes, ...]) -> bytes:
     """Return a command in the protocol of Redis (RESP): an array of strings."""
-    parts = [b"*%d\r\n" % len(words)]
-    parts.extend([b"$%d\r\n%b\r\n" % (len(word), word) for word in words])
-    return b"".join(parts)
+    return _FORMS[len(words)] % tuple(chain.from_iterable(zip(map(len, words), words, strict=True)))
