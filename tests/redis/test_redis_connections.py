@@ -50,10 +50,21 @@ def ways(guarded_redis):
     }
 
 
-@pytest.mark.parametrize("way", ["password", "user", "socket", "tls", "tls-by-address"])
+@pytest.mark.parametrize("way", ["password", "user", "socket"])
 def test_a_session_is_kept_whichever_way_leads_to_the_server(make, key, record, ways, way):
-    """TCP, TLS and a socket, with a password or as an ACL user with a few rights."""
-    handler = make(**ways[way])
+    """TCP and a socket, with a password or as an ACL user with a few rights."""
+    keep_one(make(**ways[way]), key, record)
+
+
+@pytest.mark.usefixtures("tls_redis")
+@pytest.mark.parametrize("way", ["tls", "tls-by-address"])
+def test_a_session_is_kept_over_an_encrypted_connection(make, key, record, ways, way):
+    """The certificate names the host, or its address."""
+    keep_one(make(**ways[way]), key, record)
+
+
+def keep_one(handler, key, record):
+    """Create, replace, read and remove a record."""
     data = record()
     version = handler.write(key, data, TTL, expected=None)
     version = handler.write(key, record(), TTL, expected=version)
@@ -62,14 +73,15 @@ def test_a_session_is_kept_whichever_way_leads_to_the_server(make, key, record, 
     assert handler.destroy(key, expected=version) is True
 
 
-def test_a_server_with_an_unknown_certificate_is_refused(make, key, guarded_redis):
+def test_a_server_with_an_unknown_certificate_is_refused(make, key, tls_redis):
     """Certificates are verified: against those of the system where none are named."""
-    handler = make(host="localhost", port=guarded_redis.tls_port, tls=True, auth=PASSWORD)
+    handler = make(host="localhost", port=tls_redis.tls_port, tls=True, auth=PASSWORD)
 
     with pytest.raises(StoreUnavailable, match=r"cannot be reached over TLS\. Check tls_ca_file"):
         handler.read(key)
 
 
+@pytest.mark.usefixtures("tls_redis")
 def test_a_certificate_for_another_host_is_refused(make, key, ways):
     """Unless the check of the name is switched off."""
     elsewhere = {**ways["tls"], "host": "127.0.0.2"}

@@ -62,12 +62,12 @@ def test_a_host_that_has_no_address(make, key):
     assert "no-such-host.invalid:6379 cannot be reached" in str(error)
 
 
-def test_something_else_listens_there(make, key, guarded_redis):
+def test_something_else_listens_there(make, key, tls_redis):
     """A server that speaks TLS is no Redis on plain TCP."""
-    error = failure(make(host=HOST, port=guarded_redis.tls_port, timeout=0.5).read, key)
+    error = failure(make(host=HOST, port=tls_redis.tls_port, timeout=0.5).read, key)
 
     assert isinstance(error, StoreUnavailable)
-    assert str(guarded_redis.tls_port) in str(error)
+    assert str(tls_redis.tls_port) in str(error)
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_a_server_that_is_no_cluster(make, key, redis_server):
 
 def test_a_cluster_that_is_taken_for_one_server(make, redis_cluster):
     """The mend is the option that is missing."""
-    handler = make(host=HOST, port=redis_cluster.servers[0].port)
+    handler = make(host=HOST, port=redis_cluster.primaries()[0].port)
     errors = []
     for number in range(64):
         try:

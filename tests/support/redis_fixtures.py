@@ -26,6 +26,14 @@ def guarded_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedS
         yield server
 
 
+@pytest.fixture
+def tls_redis(guarded_redis: GuardedServer) -> GuardedServer:
+    """Return the same server for what needs TLS."""
+    if not guarded_redis.has_tls:
+        pytest.skip(f"{guarded_redis.command[0]} was built without TLS")
+    return guarded_redis
+
+
 @pytest.fixture(scope="session")
 def sentinel_set(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SentinelSet]:
     """Return a primary with two replicas in sync and three sentinels; who kills one of them calls `settle`."""

@@ -13,6 +13,7 @@ import secrets
 import socket
 import socketserver
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, Self
 
 import trustme
@@ -20,7 +21,6 @@ from servers import HOST, Server, free_port, program, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
     from types import TracebackType
 
 USER: Final = "shop"
@@ -150,7 +150,10 @@ class GuardedServer(RedisServer):
         tls = ("--tls-port", str(self.tls_port), "--tls-auth-clients", "no")
         tls += ("--tls-cert-file", str(folder / "certificate.pem"), "--tls-key-file", str(folder / "key.pem"))
         tls += ("--tls-ca-cert-file", str(self.authority))
-        super().__init__(folder, *QUIET, *tls, "--unixsocket", str(self.socket), "--unixsocketperm", "700")
+        self.has_tls: Final = b"SSL_CTX_new" in Path(redis_server()).read_bytes()  # some are built without
+        super().__init__(
+            folder, *QUIET, *(tls if self.has_tls else ()), "--unixsocket", str(self.socket), "--unixsocketperm", "700"
+        )
         self.command += ["--requirepass", PASSWORD, "--user", USER, "on", f">{PASSWORD}", *self.RIGHTS]
 
     def ask(self, *words: str | bytes) -> bytes:
