@@ -92,7 +92,9 @@ class InACluster(Kept):
     @pytest.fixture
     def proxied(self, kit, redis_shard):
         with Proxy(HOST, redis_shard.port) as proxy:
-            redis_shard.ask("CONFIG", "SET", "cluster-announce-port", str(proxy.port))
+            proxy.refuse()
+            proxy.port = redis_shard.announced
+            proxy.accept()
             handler = kit.open(**self.options_at(kit.recipe.options, proxy.host, proxy.port))
             yield Through(proxy, handler, kit.open(cluster=False, nodes=None, port=redis_shard.port))
             kit.close()

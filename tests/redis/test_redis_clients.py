@@ -17,7 +17,9 @@ from sessionbag.errors import ConfigurationError, StoreUnavailable
 from sessionbag_redis import AsyncRedis, Redis, RedisOptions
 
 TTL = 600
-ROUND_ROBIN = redis.cluster.LoadBalancingStrategy.ROUND_ROBIN
+STRATEGY = getattr(redis.cluster, "LoadBalancingStrategy", None)
+FROM_REPLICAS = {"load_balancing_strategy": STRATEGY.ROUND_ROBIN} if STRATEGY else {"read_from_replicas": True}
+"""How redis-py is told to read from replicas, of late and before."""
 
 
 def play(store):
@@ -187,7 +189,7 @@ def test_a_client_that_does_not_fit_is_refused_with_the_reason(number):
 
 def test_a_cluster_client_that_reads_from_replicas_is_refused(redis_cluster):
     """Replicas lag behind."""
-    client = redis.RedisCluster(host=HOST, port=redis_cluster.servers[0].port, load_balancing_strategy=ROUND_ROBIN)
+    client = redis.RedisCluster(host=HOST, port=redis_cluster.servers[0].port, **FROM_REPLICAS)
     with pytest.raises(ConfigurationError, match="reads from replicas, which lag behind"):
         Redis(RedisOptions(client=client))
     client.close()

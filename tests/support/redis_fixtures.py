@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from redis_servers import QUIET, Cluster, GuardedServer, RedisServer, SentinelSet, free_port_for_cluster
-from servers import wait_until
+from servers import free_port, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,9 +43,11 @@ def sentinel_set(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SentinelS
 
 @pytest.fixture(scope="session")
 def redis_shard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """Return a cluster of one server with all slots, which can be told to announce another port: that of a proxy."""
-    port = free_port_for_cluster()
-    with RedisServer(tmp_path_factory.mktemp("shard"), *QUIET, "--cluster-enabled", "yes", port=port) as server:
+    """Return a cluster of one server with all slots, which announces another port, its ``announced``: for a proxy."""
+    port, announced = free_port_for_cluster(), free_port()
+    settings = (*QUIET, "--cluster-enabled", "yes", "--cluster-announce-port", str(announced))
+    with RedisServer(tmp_path_factory.mktemp("shard"), *settings, port=port) as server:
+        server.announced = announced
         server.ask("CLUSTER", "ADDSLOTS", *map(str, range(16384)))
         wait_until(lambda: b"cluster_state:ok" in server.ask("CLUSTER", "INFO"), "a cluster of one")
         yield server

@@ -73,6 +73,7 @@ class RedisServer(Server):
     def __init__(self, folder: Path, *arguments: str, port: int | None = None) -> None:
         """Start nothing yet; the arguments are further settings, as on the command line."""
         self.port: Final = port or free_port()
+        self.announced = self.port
         command = [redis_server(), "--port", str(self.port), "--bind", HOST, "--dir", str(folder), *arguments]
         super().__init__(command, folder, self.answers)
 

@@ -115,14 +115,14 @@ def _settings(kind: str, arguments: dict[str, Any], options: RedisOptions, *, gr
 
 
 def _tls(options: RedisOptions) -> dict[str, Any]:
-    return {
-        "ssl_cert_reqs": "required",
-        "ssl_check_hostname": options.tls_check_hostname,
+    given = {
         "ssl_ca_certs": options.tls_ca_file,
         "ssl_certfile": options.tls_cert_file,
         "ssl_keyfile": options.tls_key_file,
-        "ssl_password": options.tls_key_password,
+        "ssl_password": options.tls_key_password,  # which redis.asyncio has not had from the beginning
     }
+    told = {name: value for name, value in given.items() if value is not None}
+    return {"ssl_cert_reqs": "required", "ssl_check_hostname": options.tls_check_hostname, **told}
 
 
 def sound(asked: Exchange, reply: Any) -> Any:  # noqa: ANN401  # whatever the server says
