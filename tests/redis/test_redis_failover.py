@@ -121,6 +121,14 @@ class Judged:
                 self.lost += stored is None or body(stored.data) < count
 
 
+@pytest.fixture(autouse=True)
+def whole_again(request):
+    """Mend the servers after each test, however it ended: others use them, too."""
+    yield
+    for name in {"sentinel_set", "redis_cluster"} & set(request.fixturenames):
+        request.getfixturevalue(name).settle()
+
+
 @pytest.fixture(params=["blocking", "awaited"])
 def open_store(request):
     made = []
@@ -184,7 +192,6 @@ def test_sentinels_replace_a_primary_that_was_killed(open_store, sentinel_set, w
 
     visitors = kill_under_load(store, lambda: former, recovered)
     judged = Judged(store, visitors)
-    sentinel_set.settle()
 
     check(visitors, judged, request.node, waits=waits)
 
@@ -201,7 +208,6 @@ def test_a_cluster_replaces_a_primary_that_was_killed(open_store, redis_cluster,
 
     visitors = kill_under_load(store, lambda: victim, recovered)
     judged = Judged(store, visitors)
-    redis_cluster.settle()
 
     check(visitors, judged, request.node, waits=False)
 
@@ -228,7 +234,6 @@ def test_a_hung_primary_holds_up_no_healthy_shard(open_store, redis_cluster):
         seen = [name for name in monitor.commands() if name != "CLUSTER"]
     hung.thaw()
     waiting.join()
-    redis_cluster.settle()
 
     assert version != versions[healthy]
     assert done_first
@@ -292,7 +297,6 @@ def test_sessions_survive_a_fail_over(sentinel_set):
 
         wait_until(add_milk, "a visit after the fail-over")
         cart = factory.new_instance(visitor_id)["cart"]
-    sentinel_set.settle()
 
     assert cart[0] == "tea"
     assert "milk" in cart
