@@ -15,7 +15,7 @@ from sessionbag.record import Codec
 from sessionbag.serializers import MsgpackSerializer
 
 NOW = 1_800_000_000.0
-NOT_DRIVEN = {"changed", "stored_id", "own_cookie", "modify", "claim", "keys_of"}
+NOT_DRIVEN = {"changed", "is_settled", "stored_id", "own_cookie", "modify", "claim", "keys_of"}
 """What is done to a session without asking the store."""
 
 AWAITED = {"start", "save", "close", "abort", "destroy", "regenerate_id", "rotate", "reload"}

@@ -5,7 +5,7 @@
 principal and ends them all. `operations.drive` runs a flow, and `operations.drive_async` awaits it.
 """
 
-from sessionbag.lifecycle.ending import abort, close, destroy, is_closed
+from sessionbag.lifecycle.ending import abort, close, destroy, is_settled
 from sessionbag.lifecycle.modification import modify
 from sessionbag.lifecycle.operations import (
     Acquire,
@@ -55,9 +55,9 @@ __all__ = [
     "drive",
     "drive_async",
     "hashed",
-    "is_closed",
     "is_id",
     "is_same_id",
+    "is_settled",
     "keys_of",
     "modify",
     "never",

@@ -44,10 +44,11 @@ def close(session: Session) -> Flow[None]:
     except SessionGone:
         return
     finally:
-        yield from unlock(session)
+        if session.lease is not None:
+            yield from unlock(session)
 
 
-def is_closed(session: Session) -> bool:
+def is_settled(session: Session) -> bool:
     """Say whether `close` has nothing to do, and need not be driven: nothing to save, and no lock to give back."""
     return session.lease is None and is_untouched(session)
 

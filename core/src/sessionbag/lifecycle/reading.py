@@ -53,7 +53,7 @@ def look(session: Session, key: str, ttl: int | None = None) -> Flow[Found]:
             raise
         if isinstance(found, Moved):
             key = found.target
-        elif found.verdict is Verdict.ABSENT and moves:
+        elif moves and found.verdict is Verdict.ABSENT:
             return Found(Verdict.RETIRED, key)
         else:
             return found

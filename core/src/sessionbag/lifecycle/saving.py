@@ -139,13 +139,15 @@ def _create(session: Session, body: bytes) -> Flow[None]:
         yield from _replace(session, session.base, body)
     else:
         session.acknowledge()
-        yield from _saved(session)
+        if session.observed:
+            yield _saved(session)
 
 
 def _replace(session: Session, base: Base, body: bytes) -> Flow[None]:
     version = base.version
     for attempt in range(TRIES):
-        yield from pause(session, attempt)
+        if attempt:
+            yield from pause(session, attempt)
         if version is None or session.pending:
             yield from catch_up(session, strictly=session.concurrency == "strict")
             base, body = cast("Base", session.base), session.encoded()
@@ -168,7 +170,8 @@ def _replace(session: Session, base: Base, body: bytes) -> Flow[None]:
             break
     else:
         raise crowded()
-    yield from _saved(session)
+    if session.observed:
+        yield _saved(session)
 
 
 def _renew(session: Session) -> Flow[None]:
@@ -180,6 +183,5 @@ def _renew(session: Session) -> Flow[None]:
     yield from merge_in(session, found.base, found.data, strictly=False)
 
 
-def _saved(session: Session) -> Flow[None]:
-    if session.observed:
-        yield Notify("session_saved", {"key": session.shown(session.key)})
+def _saved(session: Session) -> Notify:
+    return Notify("session_saved", {"key": session.shown(session.key)})

@@ -112,7 +112,7 @@ class AsyncManager(SessionFace):
         session = self._state.session
         if session is not None:
             try:
-                if not self._state.is_closed(session):
+                if not self._state.is_settled(session):
                     await self._drive(lifecycle.close(session))
             finally:
                 self._state.leave(session)

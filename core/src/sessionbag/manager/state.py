@@ -19,7 +19,7 @@ from sessionbag.lifecycle import (
     Session,
     SessionOptions,
     Sources,
-    is_closed,
+    is_settled,
     never,
     stored_id,
 )
@@ -93,17 +93,13 @@ class ManagerState:
             require_keeping(innermost(self.ready()[0]), "principal_index=True")
         if concurrency == "lock":
             require(innermost(self.ready()[0]), LockingHandler, 'concurrency="lock"')
-        return Session(
-            options=self.options,
-            codec=codec,
-            requested=self.requested,
-            concurrency=concurrency,
-            sources=self.sources,
-            headers_sent=self.headers_sent,
-            phase=Phase.RETIRED if self.spent else Phase.NEW,
-            touched=False,
-            observed=self.hooks is not None,
-        )
+        # By position, and the rest afterwards: keywords would take as long again as all of it.
+        session = Session(self.options, codec, self.requested, concurrency, self.sources, self.headers_sent)
+        session.touched = False
+        session.observed = self.hooks is not None
+        if self.spent:
+            session.phase = Phase.RETIRED
+        return session
 
     def engage(self) -> None:
         """Note that a flow runs.
@@ -154,14 +150,14 @@ class ManagerState:
         self.opened = False
         self.opener = None
 
-    def is_closed(self, session: Session) -> bool:
+    def is_settled(self, session: Session) -> bool:
         """Say whether closing a session would do nothing; while another call runs it is to be refused."""
-        return not self.busy and is_closed(session)
+        return not self.busy and is_settled(session)
 
     def leave(self, session: Session) -> None:
         """Let go of a session; what starts in the same request later is the session as the store has it."""
-        self.spent = session.phase is Phase.RETIRED or session.phase is Phase.ENDED
         self.requested = stored_id(session)
+        self.spent = self.requested is None and session.phase in (Phase.RETIRED, Phase.ENDED)
         self.cookie = session.cookie or self.cookie
         self.session, self.left = None, session
 

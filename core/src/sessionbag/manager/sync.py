@@ -120,7 +120,7 @@ class Manager(SessionFace):
         session = self._state.session
         if session is not None:
             try:
-                if not self._state.is_closed(session):
+                if not self._state.is_settled(session):
                     self._drive(lifecycle.close(session))
             finally:
                 self._state.leave(session)
@@ -247,28 +247,30 @@ def started(manager: Manager) -> Session:
 def perform(handler: SessionHandler, hooks: HookCaller | None, operation: Operation) -> object:
     """Perform one operation of a flow on a handler."""
     try:
-        return _ask(handler, hooks, operation)
+        # What every request asks is not left to the match statement, which takes two to three times as long.
+        if isinstance(operation, Read):
+            return handler.read(operation.key, operation.ttl)
+        if isinstance(operation, Write):
+            return handler.write(operation.key, operation.data, operation.ttl, expected=operation.expected)
+        return _perform_other(handler, hooks, operation)
     except StoreUnavailable as error:
         tell_failure(hooks, type(operation).__name__.lower(), error)
         raise
 
 
-def _ask(handler: SessionHandler, hooks: HookCaller | None, operation: Operation) -> object:
-    # Not a match statement, which would cost a request more than what it does here; the frequent ones come first.
-    if isinstance(operation, Read):
-        return handler.read(operation.key, operation.ttl)
-    if isinstance(operation, Write):
-        return handler.write(operation.key, operation.data, operation.ttl, expected=operation.expected)
-    if isinstance(operation, Notify):
-        return None if hooks is None else hooks.notify(operation.hook, **operation.arguments)
-    if isinstance(operation, Destroy):
-        return handler.destroy(operation.key, expected=operation.expected)
-    if isinstance(operation, Sleep):
-        return time.sleep(operation.seconds)
-    return _lock(cast("LockingHandler", handler), operation)
-
-
-def _lock(handler: LockingHandler, operation: Acquire | Release) -> object:
-    if isinstance(operation, Acquire):
-        return handler.acquire(operation.key, operation.ttl)
-    return handler.release(operation.key, operation.lease)
+def _perform_other(
+    handler: SessionHandler, hooks: HookCaller | None, operation: Destroy | Acquire | Release | Sleep | Notify
+) -> object:
+    match operation:
+        case Destroy(key, expected):
+            return handler.destroy(key, expected=expected)
+        case Acquire(key, ttl):
+            return cast("LockingHandler", handler).acquire(key, ttl)
+        case Release(key, lease):
+            return cast("LockingHandler", handler).release(key, lease)
+        case Sleep(seconds):
+            time.sleep(seconds)
+        case Notify(hook, arguments):
+            if hooks is not None:
+                hooks.notify(hook, **arguments)
+    return None

@@ -21,7 +21,7 @@ from __future__ import annotations
 import struct
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeGuard, cast
 from uuid import UUID
 
 from msgpack import ExtType, Packer, unpackb  # type: ignore[import-untyped]  # it comes without types
@@ -312,7 +312,7 @@ class MsgpackSerializer:
         doubtful = len(data.translate(None, _HARMLESS)) > MAX_DEPTH
         if not _is_session(value) or (doubtful and not is_plain(value, _KINDS)):
             raise CorruptRecord("the record is msgpack but holds no session")
-        return cast("dict[str, object]", value)
+        return value
 
 
 def _is_doubtful(data: bytes, extras: int) -> bool:
@@ -347,5 +347,5 @@ def _load_marked(data: bytes, hooks: dict[str, Any]) -> object:
     return value
 
 
-def _is_session(value: object) -> bool:
+def _is_session(value: object) -> TypeGuard[dict[str, object]]:
     return type(value) is dict and _TEXT.issuperset(map(type, value))
