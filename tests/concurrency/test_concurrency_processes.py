@@ -60,7 +60,7 @@ def test_slow_requests_do_not_revive_what_was_logged_out(workforce, factory, vis
 @pytest.mark.soak
 def test_writers_lose_nothing_when_somebody_logs_in_between(workforce, factory, visit):
     """What was acknowledged before is in the session that the login moved to; then the former id is worth nothing."""
-    login = workforce.start("log_in", visit)
+    login = workforce.start("log_in", visit, times=2 * TIMES)
     writers = [workforce.start("add", visit, number=number, times=TIMES) for number in range(6)]
     workforce.release([*writers, login])
 

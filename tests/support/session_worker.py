@@ -148,6 +148,8 @@ class Work:
     def log_in(self) -> dict[str, Any]:
         """Log in in the middle of what the others do."""
         self.line.listen()
+        while self.session()["n"] < self.times:
+            time.sleep(0.001)
         session = self.session()
         session.regenerate_id()
         session["user"] = "ada"
