@@ -80,7 +80,7 @@ def calls_of_core(work):
     )
 
 
-@pytest.mark.parametrize(("request_of", "most"), [(untouched, 4), (read, 62), (read_nested, 76), (modify, 104)])
+@pytest.mark.parametrize(("request_of", "most"), [(untouched, 4), (read, 60), (read_nested, 74), (modify, 102)])
 def test_a_request_takes_few_calls(request_of, most):
     """A step that is added to every request shows here, however fast the machine is."""
     with ManagerFactory(adapter=Memory()) as factory:
