@@ -19,9 +19,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pymemcache.client.base import Client
-from sessionbag import JsonSerializer, ManagerFactory, MsgpackSerializer, Serializer, Stored
+from sessionbag import ManagerFactory, Serializer, Stored
 from sessionbag_memcached import Memcached
-from stream import DATA, Contender, measured, report, sessions
+from stream import DATA, FLOORS, SERIALIZERS, Contender, PlainJson, measured, report, sessions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +66,7 @@ def wait_for(port: int) -> None:
     sys.exit("memcached does not start")
 
 
-def bare(port: int, serializer: Serializer, label: str) -> Iterator[Contender]:
+def bare(port: int, serializer: Serializer | PlainJson, label: str) -> Iterator[Contender]:
     """Yield what pymemcache's own client takes to get, and to get and set, the same data."""
     client = Client((HOST, port), no_delay=True, timeout=TIMEOUT, connect_timeout=TIMEOUT)
     client.set(f"bare-{label}", serializer.dumps(DATA), noreply=False)
@@ -178,18 +178,17 @@ def main() -> None:
     parser.add_argument("--same-core", action="store_true", help="do not pin the server and the clients to cores")
     parser.add_argument("--json", action="store_true", help="print JSON")
     arguments = parser.parse_args()
-    serializers: dict[str, Serializer] = {"msgpack": MsgpackSerializer(), "json": JsonSerializer()}
     with memcached(pinned=not arguments.same_core) as port:
         contenders: list[Contender] = []
         factories = {
             label: ManagerFactory(
                 adapter="memcached", options={"servers": f"{HOST}:{port}", "prefix": f"{label}-"}, serializer=serializer
             )
-            for label, serializer in serializers.items()
+            for label, serializer in SERIALIZERS.items()
         }
-        for label, serializer in serializers.items():
+        for label, serializer in SERIALIZERS.items():
             contenders += [
-                *bare(port, serializer, label),
+                *bare(port, FLOORS[label], label),
                 *adapter(port, serializer, label),
                 *ours(factories[label], label, label),
             ]

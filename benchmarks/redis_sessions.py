@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import shutil
 import socket
@@ -25,8 +24,8 @@ from typing import TYPE_CHECKING, Final
 
 import redis
 import redis.asyncio
-from sessionbag import AsyncManagerFactory, JsonSerializer, ManagerFactory, MsgpackSerializer, Serializer
-from stream import DATA, PER_ROUND, Contender, measured, report, sessions
+from sessionbag import AsyncManagerFactory, ManagerFactory, Serializer
+from stream import DATA, FLOORS, PER_ROUND, SERIALIZERS, Contender, PlainJson, measured, report, sessions
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -72,14 +71,7 @@ def wait_for(port: int) -> None:
     sys.exit("redis-server does not start")
 
 
-class Json:
-    """Python's own json, which looks for nothing that it cannot keep: the floor that most sessions stand on."""
-
-    dumps = staticmethod(json.dumps)
-    loads = staticmethod(json.loads)
-
-
-def bare(client: redis.Redis, serializer: Serializer | Json, label: str) -> Iterator[Contender]:
+def bare(client: redis.Redis, serializer: Serializer | PlainJson, label: str) -> Iterator[Contender]:
     """Yield what redis-py's own client takes to GET, and to GET and SET, the same data."""
     name = f"bare-{label}"
     client.set(name, serializer.dumps(DATA))
@@ -208,7 +200,7 @@ class Loop:
 def awaited(loop: Loop, port: int, factory: AsyncManagerFactory) -> Iterator[Contender]:
     """Yield redis.asyncio, our async manager and starsessions."""
     client = redis.asyncio.Redis(port=port)
-    serializer = Json()
+    serializer = PlainJson()
 
     async def get() -> dict[str, object]:
         return serializer.loads(await client.get("bare-json"))
@@ -326,20 +318,18 @@ def main() -> None:
     parser.add_argument("--same-core", action="store_true", help="do not pin the server and the clients to cores")
     parser.add_argument("--json", action="store_true", help="print JSON")
     arguments = parser.parse_args()
-    serializers: dict[str, Serializer] = {"msgpack": MsgpackSerializer(), "json": JsonSerializer()}
     with redis_server(pinned=not arguments.same_core) as port:
         client, loop = redis.Redis(port=port), Loop()
         factories = {
             label: ManagerFactory(
                 adapter="redis", options={"port": port, "prefix": f"{label}-", "timeout": 10.0}, serializer=serializer
             )
-            for label, serializer in serializers.items()
+            for label, serializer in SERIALIZERS.items()
         }
         awaiting = AsyncManagerFactory(adapter="redis", options={"port": port, "timeout": 10.0})
         contenders: list[Contender] = []
-        for label, serializer in serializers.items():
-            floor: Serializer | Json = Json() if label == "json" else serializer
-            contenders += [*bare(client, floor, label), *ours(factories[label], label, label)]
+        for label in SERIALIZERS:
+            contenders += [*bare(client, FLOORS[label], label), *ours(factories[label], label, label)]
         # The shipped default against json, which most sessions are kept in.
         contenders += [each for each in ours(factories["msgpack"], "msgpack (beside json)", "json") if each.floor]
         contenders += [*peers(client, port), *awaited(loop, port, awaiting)]

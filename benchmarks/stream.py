@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import sessionbag
 from sessionbag import JsonSerializer, ManagerFactory, MsgpackSerializer, Serializer
@@ -58,7 +58,25 @@ class Figure(NamedTuple):
     ratio: float | None
 
 
-def bare(folder: Path, serializer: Serializer, label: str) -> Iterator[Contender]:
+class PlainJson:
+    """Python's own json, which looks for nothing that it cannot keep: the floor that most sessions stand on."""
+
+    @staticmethod
+    def dumps(value: dict[str, object]) -> bytes:
+        """Encode."""
+        return json.dumps(value).encode()
+
+    loads = staticmethod(json.loads)
+
+
+SERIALIZERS: Final[dict[str, Serializer]] = {"msgpack": MsgpackSerializer(), "json": JsonSerializer()}
+"""What sessions are measured with."""
+
+FLOORS: Final = {"msgpack": MsgpackSerializer(), "json": PlainJson()}
+"""What the bare stores are measured with."""
+
+
+def bare(folder: Path, serializer: Serializer | PlainJson, label: str) -> Iterator[Contender]:
     """Yield reading, and reading and replacing, of a file with Python's own means."""
     path = folder / f"bare-{label}"
     path.write_bytes(serializer.dumps(DATA))
@@ -160,15 +178,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--json", action="store_true", help="print JSON")
     arguments = parser.parse_args()
-    serializers: dict[str, Serializer] = {"msgpack": MsgpackSerializer(), "json": JsonSerializer()}
     with tempfile.TemporaryDirectory(dir=arguments.folder, prefix="benchmark-") as name:
         folder = Path(name)
         contenders: list[Contender] = []
         factories = []
-        for label, serializer in serializers.items():
+        for label, serializer in SERIALIZERS.items():
             factory = ManagerFactory(adapter="stream", options={"save_path": folder / label}, serializer=serializer)
             factories.append(factory)
-            contenders += [*bare(folder, serializer, label), *sessions(factory, label)]
+            contenders += [*bare(folder, FLOORS[label], label), *sessions(factory, label)]
         # The shipped default against json, which most sessions are kept in.
         contenders += [
             Contender(
