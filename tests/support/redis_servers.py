@@ -286,7 +286,7 @@ class SentinelSet(Several):
             found[:] = [server for server in self.servers if server.port in self._named()]
             return len(found) == 1 and found[0].is_primary()
 
-        wait_until(named, "the election of a primary")
+        wait_until(named, "the election of a primary", 60)
         return found[0]
 
     def settle(self) -> None:
@@ -356,7 +356,7 @@ class Sentinel(RedisServer):
             "loglevel notice",
             f"sentinel monitor {SERVICE} {HOST} {self._watched} 2",
             f"sentinel down-after-milliseconds {SERVICE} {self._down_after}",
-            f"sentinel failover-timeout {SERVICE} 1000",
+            f"sentinel failover-timeout {SERVICE} 2000",
             f"sentinel parallel-syncs {SERVICE} 2",
         )
         (self.folder / "sentinel.conf").write_text("\n".join(lines) + "\n", encoding="ascii")
