@@ -9,7 +9,7 @@ import time
 from collections import Counter
 
 import pytest
-from redis_servers import Monitor
+from redis_servers import ELECTION, Monitor
 from servers import wait_until
 from sessionbag import ManagerFactory
 from sessionbag.errors import CorruptRecord, SessionConflict, SessionError, SessionGone, StoreUnavailable
@@ -150,7 +150,7 @@ def kill_under_load(store, victim, recovered):
     with Visitors(store) as visitors:
         wait_until(lambda: visitors.acknowledged > 200, "the visits to begin")
         victim().kill()
-        wait_until(recovered, "the fail-over")
+        wait_until(recovered, "the fail-over", ELECTION)
         before = visitors.acknowledged
         wait_until(lambda: visitors.acknowledged > before + 200, "visits after the fail-over")
     return visitors
@@ -276,12 +276,13 @@ def test_slots_that_move_are_followed(open_store, redis_cluster):
 
 def test_sessions_survive_a_fail_over(sentinel_set):
     """An application sees `StoreUnavailable` for as long as there is no primary, and its sessions afterwards."""
-    options = {**sentinel_set.options, **SHORT, "prefix": f"{secrets.token_hex(4)}-", "wait_replicas": 1}
-    with ManagerFactory(adapter="redis", options=options) as factory:
-        visitor = factory.new_instance()
+    options = {**sentinel_set.options, **SHORT, "prefix": f"{secrets.token_hex(4)}-"}
+    with ManagerFactory(adapter="redis", options={**options, "wait_replicas": 2}) as factory:
+        visitor = factory.new_instance()  # on both replicas, whichever of them is elected
         visitor["cart"] = ["tea"]
         visitor_id = visitor.get_id()
         visitor.close()
+    with ManagerFactory(adapter="redis", options=options) as factory:
         sentinel_set.primary().kill()
         outcomes = []
 
@@ -295,7 +296,7 @@ def test_sessions_survive_a_fail_over(sentinel_set):
                 return False
             return True
 
-        wait_until(add_milk, "a visit after the fail-over")
+        wait_until(add_milk, "a visit after the fail-over", ELECTION)
         cart = factory.new_instance(visitor_id)["cart"]
 
     assert cart[0] == "tea"

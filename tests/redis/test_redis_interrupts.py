@@ -176,6 +176,23 @@ def test_a_reply_of_another_kind_closes_the_connection(options, monkeypatch):
     store.close()
 
 
+@pytest.mark.parametrize("kind", [RuntimeError, AttributeError])
+def test_what_event_loops_raise_for_a_closed_transport_is_an_outage(options, monkeypatch, kind):
+    """Uvloop and asyncio have errors of their own for it, which no caller has to know."""
+
+    async def read_twice():
+        store = AsyncRedis(options)
+        await store.read(BOB)
+        interrupted(monkeypatch, redis.asyncio.Connection, kind)
+        with pytest.raises(StoreUnavailable):
+            await store.write(ALICE, b"12345678", TTL, expected=b"another")
+        stored = await store.read(BOB)
+        await store.close()
+        return stored.data
+
+    assert asyncio.run(read_twice()) == BOB.encode()
+
+
 def test_an_error_reply_leaves_the_connection_in_use(options, redis_server):
     """It was read whole, so that nobody has to connect again."""
     store = Redis(options)

@@ -31,6 +31,9 @@ SERVICE: Final = "sessions"
 DOWN_AFTER: Final = 700
 """Milliseconds after which a sentinel takes a server for dead; a loaded machine must not reach them by itself."""
 
+ELECTION: Final = 150.0
+"""Seconds for an election: a sentinel that got no time for two seconds does nothing for the next thirty (TILT)."""
+
 NODE_TIMEOUT: Final = 1500
 """Milliseconds after which the servers of a cluster take one of them for dead."""
 
@@ -286,7 +289,7 @@ class SentinelSet(Several):
             found[:] = [server for server in self.servers if server.port in self._named()]
             return len(found) == 1 and found[0].is_primary()
 
-        wait_until(named, "the election of a primary")
+        wait_until(named, "the election of a primary", ELECTION)
         return found[0]
 
     def settle(self) -> None:
@@ -295,7 +298,7 @@ class SentinelSet(Several):
             if not server.answers():
                 server.kill()
                 server.start()
-        wait_until(self._is_whole, "the recovery of the Sentinel set", 60)
+        wait_until(self._is_whole, "the recovery of the Sentinel set", ELECTION)
 
     def _is_whole(self) -> bool:
         """Say whether the named primary has two replicas in sync, and send servers there that follow another one.
@@ -356,7 +359,7 @@ class Sentinel(RedisServer):
             "loglevel notice",
             f"sentinel monitor {SERVICE} {HOST} {self._watched} 2",
             f"sentinel down-after-milliseconds {SERVICE} {self._down_after}",
-            f"sentinel failover-timeout {SERVICE} 1000",
+            f"sentinel failover-timeout {SERVICE} 2000",
             f"sentinel parallel-syncs {SERVICE} 2",
         )
         (self.folder / "sentinel.conf").write_text("\n".join(lines) + "\n", encoding="ascii")

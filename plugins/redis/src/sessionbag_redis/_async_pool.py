@@ -33,8 +33,8 @@ _CLASSES: Final[dict[str, Callable[..., Connection]]] = {
     "unix": redis.UnixDomainSocketConnection,
 }
 
-_FAULTS: Final = (*FAULTS, RuntimeError)
-"""Some event loops raise `RuntimeError` for a transport that the server closed."""
+_FAULTS: Final = (*FAULTS, RuntimeError, AttributeError)
+"""Event loops raise these, too, for a transport that the server closed: uvloop the one, asyncio of 3.12 the other."""
 
 
 class AsyncPool:
