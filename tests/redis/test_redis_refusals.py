@@ -6,6 +6,7 @@ import traceback
 import pytest
 from redis_servers import PASSWORD, QUIET, USER, RedisServer
 from servers import HOST, free_port
+from sessionbag import ManagerFactory
 from sessionbag.errors import CorruptRecord, SessionConflict, SessionError, SessionTooLarge, StoreUnavailable
 
 TTL = 600
@@ -117,6 +118,25 @@ def test_another_type_under_the_key(make, key, redis_server):
     assert redis_server.ask("LLEN", f"sess-reds-{key}") == b":1"
     assert handler.destroy(key) is True
     assert handler.read(key) is None
+
+
+def test_another_type_under_a_sessions_key_gives_the_visitor_a_new_session(redis_server):
+    """As with any record that cannot be read: a hook would hear of it, and destroying the session removes it."""
+    with ManagerFactory(adapter="redis", options={"host": HOST, "port": redis_server.port}) as factory:
+        with factory.new_instance() as session:
+            session["user"] = "bob"
+            session_id, key = session.get_id(), session.info().key
+        redis_server.ask("DEL", f"sess-reds-{key}")
+        redis_server.ask("RPUSH", f"sess-reds-{key}", "somebody's")
+        session = factory.new_instance(session_id)
+        seen = (dict(session), session.get_id() == session_id)
+        session.close()
+        left = redis_server.ask("LLEN", f"sess-reds-{key}")
+        factory.new_instance(session_id).destroy()
+
+    assert seen == ({}, False)
+    assert left == b":1"
+    assert redis_server.ask("EXISTS", f"sess-reds-{key}") == b":0"
 
 
 def test_a_server_that_is_full(make, key, record, fragile, settings):

@@ -90,7 +90,8 @@ class SessionHandler(Protocol):
         """Return the record, or None when there is none or it has expired.
 
         With ``ttl`` (seconds) the record's idle clock starts again, in the same round trip. The restart may be left out
-        while more than 90 % of the time is left.
+        while more than 90 % of the time is left. Raises `CorruptRecord` where something stands under the key that
+        cannot be a record, such as a list of other software; `destroy` removes it.
         """
         ...
 

@@ -45,9 +45,11 @@ class Found(NamedTuple):
 def look(session: Session, key: str, ttl: int | None = None) -> Flow[Found]:
     """Read what stands under a key, following records that moved with follow before their deadline."""
     for moves in range(MOVES + 1):
-        stored: Stored | None = yield Read(key, ttl)
         try:
+            stored: Stored | None = yield Read(key, ttl)
             found = examine(session, key, stored)
+        except CorruptRecord:  # the store holds something there that cannot be a record at all
+            return Found(Verdict.CORRUPT, key)
         except RecordUnreadable as error:
             yield Notify("store_failed", {"operation": "read", "error": error})
             raise

@@ -65,7 +65,7 @@ def _resume(session: Session, session_id: str) -> Flow[None]:
     begin_new(session)
     if found.verdict is Verdict.RETIRED:
         session.phase = Phase.RETIRED
-    elif found.verdict is Verdict.CORRUPT and found.version is not None:
+    elif found.verdict is Verdict.CORRUPT:
         session.corrupt = (found.key, found.version)
     yield refused(session, found.verdict.value, key)
 

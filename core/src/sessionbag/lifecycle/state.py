@@ -186,8 +186,8 @@ class Session:
     enrolled: tuple[str, str] | None = None
     """Key and principal that this save entered into the principal's index."""
 
-    corrupt: tuple[str, bytes] | None = None
-    """Key and version of a record that did not decode."""
+    corrupt: tuple[str, bytes | None] | None = None
+    """Key and version of a record that did not decode; what is no record at all has no version."""
 
     lease: tuple[str, bytes] | None = None
     cookie: CookieChange | None = None
