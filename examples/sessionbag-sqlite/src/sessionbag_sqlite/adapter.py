@@ -23,36 +23,35 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterator
 
-_READ: Final = "SELECT data, version, deadline FROM sessionbag_records WHERE prefix = ?1 AND key = ?2 AND deadline > ?3"
+_READ: Final = "SELECT data, version, deadline FROM sessionbag_records WHERE prefix = ? AND key = ? AND deadline > ?"
 _RESTART: Final = (
-    "UPDATE sessionbag_records SET deadline = ?4 WHERE prefix = ?1 AND key = ?2 AND deadline > ?3 AND version = ?5"
+    "UPDATE sessionbag_records SET deadline = ? WHERE prefix = ? AND key = ? AND deadline > ? AND version = ?"
 )
 _CREATE: Final = (
-    "INSERT INTO sessionbag_records (prefix, key, data, version, deadline) VALUES (?1, ?2, ?4, ?5, ?6) "
-    "ON CONFLICT (prefix, key) DO UPDATE SET data = ?4, version = ?5, deadline = ?6 WHERE deadline <= ?3"
+    "INSERT INTO sessionbag_records (prefix, key, data, version, deadline) VALUES (?, ?, ?, ?, ?) "
+    "ON CONFLICT (prefix, key) DO UPDATE "
+    "SET data = excluded.data, version = excluded.version, deadline = excluded.deadline WHERE deadline <= ?"
 )
 _REPLACE: Final = (
-    "UPDATE sessionbag_records SET data = ?4, version = ?5, deadline = ?6 "
-    "WHERE prefix = ?1 AND key = ?2 AND deadline > ?3 AND version = ?7"
+    "UPDATE sessionbag_records SET data = ?, version = ?, deadline = ? "
+    "WHERE prefix = ? AND key = ? AND deadline > ? AND version = ?"
 )
 _DESTROY: Final = (
-    "DELETE FROM sessionbag_records WHERE prefix = ?1 AND key = ?2 AND deadline > ?3 "
-    "AND version = coalesce(?4, version)"
+    "DELETE FROM sessionbag_records WHERE prefix = ? AND key = ? AND deadline > ? AND version = coalesce(?, version)"
 )
 _COLLECT: Final = (
     "DELETE FROM sessionbag_records WHERE rowid IN "
-    "(SELECT rowid FROM sessionbag_records WHERE prefix = ?1 AND deadline <= ?2 LIMIT ?3)"
+    "(SELECT rowid FROM sessionbag_records WHERE prefix = ? AND deadline <= ? LIMIT ?)"
 )
-_COLLECT_LOCKS: Final = "DELETE FROM sessionbag_locks WHERE prefix = ?1 AND deadline <= ?2"
+_COLLECT_LOCKS: Final = "DELETE FROM sessionbag_locks WHERE prefix = ? AND deadline <= ?"
 _PAGE: Final = (
-    "SELECT key, deadline FROM sessionbag_records WHERE prefix = ?1 AND key > ?2 AND deadline > ?3 "
-    "ORDER BY key LIMIT ?4"
+    "SELECT key, deadline FROM sessionbag_records WHERE prefix = ? AND key > ? AND deadline > ? ORDER BY key LIMIT ?"
 )
 _LOCK: Final = (
-    "INSERT INTO sessionbag_locks (prefix, key, lease, deadline) VALUES (?1, ?2, ?4, ?5) "
-    "ON CONFLICT (prefix, key) DO UPDATE SET lease = ?4, deadline = ?5 WHERE deadline <= ?3"
+    "INSERT INTO sessionbag_locks (prefix, key, lease, deadline) VALUES (?, ?, ?, ?) "
+    "ON CONFLICT (prefix, key) DO UPDATE SET lease = excluded.lease, deadline = excluded.deadline WHERE deadline <= ?"
 )
-_UNLOCK: Final = "DELETE FROM sessionbag_locks WHERE prefix = ?1 AND key = ?2 AND lease = ?3 RETURNING deadline"
+_UNLOCK: Final = "DELETE FROM sessionbag_locks WHERE prefix = ? AND key = ? AND lease = ? RETURNING deadline"
 
 _PART: Final = 200
 """Records that one statement of `gc` removes, or of `scan` reads: others get their turn in between."""
@@ -100,18 +99,19 @@ class Sqlite(AbstractAdapter):
                 return None
             data, version, deadline = found
             if ttl is not None and not _SPARED * ttl < deadline - at[2] <= ttl:
-                connection.execute(_RESTART, (*at, at[2] + ttl, version))
+                connection.execute(_RESTART, (at[2] + ttl, *at, version))
             return Stored(data, version)
 
     def write(self, key: str, data: bytes, ttl: int, *, expected: bytes | None) -> bytes | None:
         """See `SessionHandler.write`."""
         at, version = self._at(key), secrets.token_bytes(8)
-        record = (*at, bytes(data), version, at[2] + check_ttl(ttl))
+        prefix, name, now = at
+        record = (bytes(data), version, now + check_ttl(ttl))
         with self._database.connection() as connection:
             if expected is None:
-                if not connection.execute(_CREATE, record).rowcount:
+                if not connection.execute(_CREATE, (prefix, name, *record, now)).rowcount:
                     raise SessionConflict("the record is already there. Read it, and replace its version")
-            elif not connection.execute(_REPLACE, (*record, expected)).rowcount:
+            elif not connection.execute(_REPLACE, (*record, *at, expected)).rowcount:
                 self._refuse(connection, at)
         return version
 
@@ -140,10 +140,10 @@ class Sqlite(AbstractAdapter):
 
     def acquire(self, key: str, ttl: int) -> bytes | None:
         """See `LockingHandler.acquire`."""
-        at, lease = self._at(key), secrets.token_bytes(16)
-        deadline = at[2] + check_ttl(ttl)
+        prefix, name, now = self._at(key)
+        lease, deadline = secrets.token_bytes(16), now + check_ttl(ttl)
         with self._database.connection() as connection:
-            taken = connection.execute(_LOCK, (*at, lease, deadline)).rowcount
+            taken = connection.execute(_LOCK, (prefix, name, lease, deadline, now)).rowcount
         return lease if taken else None
 
     def release(self, key: str, lease: bytes) -> bool:
