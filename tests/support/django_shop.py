@@ -79,6 +79,7 @@ def open_shop(customer: Customer, folder: Path, engine: str, options: dict[str, 
         f"SHOP_FOLDER={folder}",
         "SHOP_SECRET_KEY=kept",
         "DJANGO_SETTINGS_MODULE=chosen",
+        "PYTHONDONTWRITEBYTECODE=1",  # or settings of the same length would be found again that were written this second
         f"PYTHONPATH={os.pathsep.join([str(folder), str(SHOP)])}",
         *(sys.executable, str(SHOP / "manage.py"), "open", f"--port={customer.port}"),
     ]
