@@ -13,12 +13,7 @@ same records behind awaited methods.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
-import os
-import platform
-import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -26,7 +21,7 @@ from importlib.util import find_spec
 from itertools import count
 from typing import Any, NamedTuple, TypeAlias
 
-import sessionbag
+from measuring import DATA, KINDS, Figure, given, measured, report
 from sessionbag import AsyncManagerFactory, Memory, Stored
 from sessionbag.asgi import SessionMiddleware
 from sessionbag.starlette import get_session
@@ -35,17 +30,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-DATA = {
-    "user_id": 7,
-    "name": "Kimbra Johnson",
-    "csrf": "3f" * 32,
-    "flashes": ["Welcome back", "Two articles are waiting in your cart"],
-    "cart": {f"article-{number}": {"quantity": number, "price": "19.90"} for number in range(12)},
-    "seen": list(range(60)),
-    "note": "x" * 130,
-}
 PER_ROUND = 100
-KINDS = ("untouched", "read", "modify")
 
 Message: TypeAlias = MutableMapping[str, Any]
 App: TypeAlias = Callable[
@@ -61,17 +46,6 @@ class Contender(NamedTuple):
     kind: str
     app: App
     cookie: bytes
-
-
-class Figure(NamedTuple):
-    """Microseconds a request took, and those it took more than without sessions."""
-
-    name: str
-    kind: str
-    median: float
-    low: float
-    high: float
-    added: float
 
 
 class Awaited:
@@ -202,7 +176,7 @@ async def contenders(name: str, app: App, *, begins: bool = True) -> list[Conten
     return [Contender(name, kind, app, cookie) for kind in KINDS]
 
 
-async def timed(contender: Contender) -> float:
+async def time_of(contender: Contender) -> float:
     """Return the microseconds that one of many requests took."""
     path = f"/{contender.kind}"
     begun = time.perf_counter()
@@ -211,26 +185,7 @@ async def timed(contender: Contender) -> float:
     return (time.perf_counter() - begun) / PER_ROUND * 1e6
 
 
-async def measured(all_of_them: list[Contender], rounds: int) -> list[Figure]:
-    """Let all contenders take turns, and sum each up; the first ones are those without sessions."""
-    times: list[list[float]] = [[] for _ in all_of_them]
-    for number in range(rounds + 1):
-        for contender, own in zip(all_of_them, times, strict=True):
-            taken = await timed(contender)
-            if number:  # the first round warms up
-                own.append(taken)
-    floors = dict(zip(KINDS, times, strict=False))
-    return [figure(each, own, floors[each.kind]) for each, own in zip(all_of_them, times, strict=True)]
-
-
-def figure(contender: Contender, own: list[float], floor: list[float]) -> Figure:
-    """Sum one contender up."""
-    low, median, high = statistics.quantiles(own, n=4)
-    added = statistics.median([a - b for a, b in zip(own, floor, strict=True)])
-    return Figure(contender.name, contender.kind, median, low, high, added)
-
-
-async def race(folder: str, rounds: int) -> list[Figure]:
+def race(folder: str, rounds: int) -> list[Figure]:
     """Set everybody up and measure."""
     factories = {
         "sessionbag, memory": AsyncManagerFactory(adapter="memory"),
@@ -238,39 +193,28 @@ async def race(folder: str, rounds: int) -> list[Figure]:
     }
     if find_spec("sessionbag_stream") is not None:
         factories["sessionbag, stream"] = AsyncManagerFactory(adapter="stream", options={"save_path": folder})
-    all_of_them = await contenders("Starlette alone", site(plain, plain, plain, plain), begins=False)
-    for name, factory in factories.items():
-        all_of_them += await contenders(name, with_sessionbag(factory))
-    if find_spec("starsessions") is not None:
-        all_of_them += await contenders("starsessions, memory", with_starsessions())
-    figures = await measured(all_of_them, rounds)
-    for factory in factories.values():
-        await factory.close()
+    with asyncio.Runner() as runner:
+
+        def begun(name: str, app: App, *, begins: bool = True) -> list[Contender]:
+            return runner.run(contenders(name, app, begins=begins))
+
+        all_of_them = begun("Starlette alone", site(plain, plain, plain, plain), begins=False)
+        for name, factory in factories.items():
+            all_of_them += begun(name, with_sessionbag(factory))
+        if find_spec("starsessions") is not None:
+            all_of_them += begun("starsessions, memory", with_starsessions())
+        figures = measured(all_of_them, lambda each: runner.run(time_of(each)), rounds)
+        for factory in factories.values():
+            runner.run(factory.close())
     return figures
 
 
 def main() -> None:
     """Measure and report."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--folder", default=".", help="where the files go; choose a disk, not a memory file system")
-    parser.add_argument("--rounds", type=int, default=30)
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    arguments = parser.parse_args()
+    arguments = given(__doc__, folder=True)
     with tempfile.TemporaryDirectory(dir=arguments.folder, prefix="benchmark-") as folder:
-        figures = asyncio.run(race(folder, arguments.rounds))
-    python = f"{platform.python_implementation()} {platform.python_version()}"
-    machine = f"{python}, {platform.machine()}, {os.cpu_count()} cores"
-    if arguments.json:
-        facts = {"machine": machine, "version": sessionbag.__version__}
-        print(json.dumps({**facts, "figures": [each._asdict() for each in figures]}, indent=2))
-        return
-    print(f"sessionbag {sessionbag.__version__} on {machine}; one request, in the process\n")
-    print(f"{'':42}{'median':>9}{'quartiles':>18}{'added':>10}")
-    for kind in KINDS:
-        for each in figures:
-            if each.kind == kind:
-                spread = f"{each.low:.1f} - {each.high:.1f}"
-                print(f"{each.kind + ': ' + each.name:42}{each.median:7.1f}us{spread:>18}{each.added:8.1f}us")
+        figures = race(folder, arguments.rounds)
+    report(figures, "one request", 42, as_json=arguments.json)
 
 
 if __name__ == "__main__":

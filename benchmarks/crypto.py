@@ -7,15 +7,11 @@ medians over the rounds with their quartiles, and what a cipher adds is the medi
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import platform
 import secrets
-import statistics
-import time
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from measuring import given, in_turns, machine, print_json, summed_up, timed
 from sessionbag import ManagerFactory, Memory, MsgpackSerializer
 from sessionbag.record import Cipher, Codec, Header
 from sessionbag_crypto import AesGcm, ChaCha20Poly1305, CipherOptions
@@ -28,7 +24,8 @@ PER_ROUND = 2000
 KEY, MARK, HEADER = "0" * 64, b"mark 123", Header(1_000_000, 1_000_500, b"earlier1earlier2")
 
 
-class Figure(NamedTuple):
+@dataclass(frozen=True)
+class Figure:
     """Microseconds that something took, and what it took more than without a cipher."""
 
     name: str
@@ -67,50 +64,27 @@ def works(cipher: Cipher | None) -> dict[str, Callable[[], object]]:
     }
 
 
-def timed(work: Callable[[], object]) -> float:
-    """Return the microseconds that one of many repetitions took."""
-    begun = time.perf_counter()
-    for _ in range(PER_ROUND):
-        work()
-    return (time.perf_counter() - begun) / PER_ROUND * 1e6
-
-
 def measured(rounds: int) -> list[Figure]:
     """Let all take turns, and sum each up."""
     options = CipherOptions(keys=[secrets.token_hex(32)])
     ciphers = {"plain": None, "aesgcm": AesGcm(options), "chacha20poly1305": ChaCha20Poly1305(options)}
     contenders = {(what, name): work for name, cipher in ciphers.items() for what, work in works(cipher).items()}
-    times: dict[tuple[str, str], list[float]] = {each: [] for each in contenders}
-    for number in range(rounds + 1):
-        for each, work in contenders.items():
-            taken = timed(work)
-            if number:  # the first round warms up
-                times[each].append(taken)
-    figures = []
-    for (what, name), own in sorted(times.items()):
-        low, median, high = statistics.quantiles(own, n=4)
-        added = statistics.median([a - b for a, b in zip(own, times[what, "plain"], strict=True)])
-        figures.append(Figure(f"{what}, {name}", median, low, high, added))
-    return figures
+    taken = in_turns(list(contenders), lambda each: timed(contenders[each], PER_ROUND), rounds)
+    times = dict(zip(contenders, taken, strict=True))
+    return [
+        Figure(f"{what}, {name}", *summed_up(own, times[what, "plain"])) for (what, name), own in sorted(times.items())
+    ]
 
 
 def main() -> None:
     """Measure and report."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    arguments = parser.parse_args()
+    arguments = given(__doc__, rounds=15)
     figures = measured(arguments.rounds)
     size = len(MsgpackSerializer().dumps(DATA))
-    machine = (
-        f"{platform.python_implementation()} {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores"
-    )
     if arguments.json:
-        print(
-            json.dumps({"machine": machine, "bytes": size, "figures": [each._asdict() for each in figures]}, indent=2)
-        )
+        print_json(figures, machine=machine(), bytes=size)
         return
-    print(f"a session of {size} bytes in msgpack, on {machine}\n")
+    print(f"a session of {size} bytes in msgpack, on {machine()}\n")
     print(f"{'':44}{'median':>9}{'quartiles':>17}{'added':>10}")
     for each in figures:
         print(f"{each.name:44}{each.median:7.2f}us{each.low:8.2f} -{each.high:7.2f}{each.added:8.2f}us")

@@ -12,14 +12,6 @@ operations of the adapter, each of which is one round trip (for files: one opera
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import platform
-import shutil
-import socket
-import statistics
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -28,7 +20,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from wsgiref.util import setup_testing_defaults
 
 import django
@@ -36,6 +28,8 @@ import sessionbag
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
+from measuring import Figure, given, heading, machine, print_json, row, summed_up, timed
+from servers import PROGRAMS, program_of, serving
 from sessionbag import AdapterFactory
 
 DATA = {
@@ -109,15 +103,10 @@ class Contender:
     cookie: str = ""
 
 
-class Figure(NamedTuple):
-    """Microseconds that a request took, those it took more than without sessions, and what the store was asked for."""
+@dataclass(frozen=True)
+class Counted(Figure):
+    """A figure, and what the store was asked for."""
 
-    name: str
-    kind: str
-    median: float
-    low: float
-    high: float
-    added: float
     asked: list[str]
 
 
@@ -235,43 +224,11 @@ def ours(adapter: str, options: Mapping[str, Any]) -> Contender:
 
 
 @contextmanager
-def servers(folder: Path) -> Iterator[Mapping[str, int]]:
+def servers() -> Iterator[Mapping[str, int]]:
     """Start the servers whose programs and adapters are there, and give their ports."""
-    commands = {
-        "redis": ("redis-server", ("--port", "{port}", "--save", "", "--dir", str(folder))),
-        "memcached": ("memcached", ("-l", "127.0.0.1", "-p", "{port}", "-u", "root")),
-    }
-    ports: dict[str, int] = {}
-    running = []
-    try:
-        for name, (program, arguments) in commands.items():
-            found = shutil.which(program)
-            if found is None or not find_spec(f"sessionbag_{name}"):
-                continue
-            with socket.create_server(("127.0.0.1", 0)) as free:
-                ports[name] = free.getsockname()[1]
-            command = [found, *(argument.format(port=ports[name]) for argument in arguments)]
-            running.append(subprocess.Popen(command, stdout=subprocess.DEVNULL))  # noqa: S603  # our own command
-            wait_for(ports[name])
-        yield ports
-    finally:
-        for process in running:
-            process.terminate()
-            process.wait()
-
-
-def wait_for(port: int) -> None:
-    """Wait until somebody listens."""
-    give_up = time.monotonic() + 30
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            if time.monotonic() > give_up:
-                raise
-            time.sleep(0.01)
-        else:
-            return
+    there = [store for store in PROGRAMS if program_of(store) and find_spec(f"sessionbag_{store}")]
+    with ExitStack() as stack:
+        yield {store: stack.enter_context(serving(store)) for store in there}
 
 
 # The race
@@ -301,13 +258,10 @@ def ask(app: Any, where: str, cookie: str) -> str:  # noqa: ANN401  # any WSGI a
     return found[0].strip() if found else cookie
 
 
-def timed(contender: Contender, kind: str) -> float:
+def time_of(contender: Contender, kind: str) -> float:
     """Return the microseconds that one of many requests took. Each login begins with a session of its own."""
     if kind != "login":
-        begun = time.perf_counter()
-        for _ in range(PER_ROUND):
-            ask(contender.app, kind, contender.cookie)
-        return (time.perf_counter() - begun) / PER_ROUND * 1e6
+        return timed(lambda: ask(contender.app, kind, contender.cookie), PER_ROUND)
     taken = 0.0
     for _ in range(PER_ROUND):
         cookie = ask(contender.app, "begin", "")
@@ -317,7 +271,7 @@ def timed(contender: Contender, kind: str) -> float:
     return taken / PER_ROUND * 1e6
 
 
-def race(everybody: list[Contender], rounds: int) -> list[Figure]:
+def race(everybody: list[Contender], rounds: int) -> list[Counted]:
     """Let everybody take turns, and sum each up."""
     from django.core.wsgi import get_wsgi_application  # noqa: PLC0415  # the settings are there only now
 
@@ -332,11 +286,13 @@ def race(everybody: list[Contender], rounds: int) -> list[Figure]:
                 if contender.engine:
                     ask(contender.app, "read", contender.cookie)  # whatever the change of settings closed opens again
                 for kind in KINDS if contender.engine else ("untouched",):
-                    taken = timed(contender, kind)
+                    taken = time_of(contender, kind)
                     if number:  # the first round warms up
                         times[contender.name, kind].append(taken)
     floor = times[everybody[0].name, "untouched"]
-    return [figure(name, kind, own, floor, asked[name, kind]) for (name, kind), own in times.items() if own]
+    return [
+        Counted(name, kind, *summed_up(own, floor), asked[name, kind]) for (name, kind), own in times.items() if own
+    ]
 
 
 def once(contender: Contender, kind: str) -> list[str]:
@@ -348,13 +304,6 @@ def once(contender: Contender, kind: str) -> list[str]:
         ask(contender.app, kind, contender.cookie)
     contender.cookie = ask(contender.app, "begin", "")
     return list(asked)
-
-
-def figure(name: str, kind: str, own: list[float], floor: list[float], asked: list[str]) -> Figure:
-    """Sum one contender up."""
-    low, median, high = statistics.quantiles(own, n=4)
-    added = statistics.median([a - b for a, b in zip(own, floor, strict=True)])
-    return Figure(name, kind, median, low, high, added, asked)
 
 
 def set_up(folder: Path) -> None:
@@ -379,30 +328,20 @@ def set_up(folder: Path) -> None:
 
 def main() -> None:
     """Measure and report."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--folder", default=".", help="where the files go; choose a disk, not a memory file system")
-    parser.add_argument("--rounds", type=int, default=30)
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    arguments = parser.parse_args()
+    arguments = given(__doc__, folder=True)
     with tempfile.TemporaryDirectory(dir=arguments.folder, prefix="benchmark-") as name:
         folder = Path(name)
         set_up(folder)
-        with servers(folder) as ports:
+        with servers() as ports:
             figures = race(contenders(folder, ports), arguments.rounds)
-    python = f"{platform.python_implementation()} {platform.python_version()}, Django {django.get_version()}"
-    machine = f"{python}, {platform.machine()}, {os.cpu_count()} cores"
+    on = machine(f"Django {django.get_version()}")
     if arguments.json:
-        facts = {"machine": machine, "version": sessionbag.__version__}
-        print(json.dumps({**facts, "figures": [each._asdict() for each in figures]}, indent=2))
+        print_json(figures, machine=on, version=sessionbag.__version__)
         return
-    print(f"sessionbag {sessionbag.__version__} on {machine}; one request, in the process\n")
-    print(f"{'':38}{'median':>9}{'quartiles':>18}{'added':>10}  asked of the store")
-    for kind in KINDS:
-        for each in figures:
-            if each.kind == kind:
-                spread = f"{each.low:.0f} - {each.high:.0f}"
-                line = f"{each.kind + ': ' + each.name:38}{each.median:7.0f}us{spread:>18}{each.added:8.0f}us"
-                print(f"{line}  {len(each.asked)}  {' '.join(each.asked)}".rstrip())
+    print(f"sessionbag {sessionbag.__version__} on {on}; one request, in the process\n")
+    print(f"{heading(38)}  asked of the store")
+    for each in sorted(figures, key=lambda each: KINDS.index(each.kind)):
+        print(f"{row(each, 38, digits=0)}  {len(each.asked)}  {' '.join(each.asked)}".rstrip())
 
 
 if __name__ == "__main__":

@@ -10,45 +10,26 @@ them, and what is added is the median of the rounds' differences to the same req
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import json
-import os
-import platform
-import shutil
-import socket
-import statistics
-import subprocess
 import tempfile
-import time
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import sessionbag
 from cachelib.file import FileSystemCache
 from flask import Flask, session
 from flask_session import Session
+from measuring import DATA, KINDS, Figure, given, measured, report, timed
 from pymemcache import Client
 from redis import Redis
+from servers import HOST, program_of, serving
 from sessionbag_flask import SessionBag
 from werkzeug.test import EnvironBuilder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-DATA = {
-    "user_id": 7,
-    "name": "Kimbra Johnson",
-    "csrf": "3f" * 32,
-    "flashes": ["Welcome back", "Two articles are waiting in your cart"],
-    "cart": {f"article-{number}": {"quantity": number, "price": "19.90"} for number in range(12)},
-    "seen": list(range(60)),
-    "note": "x" * 130,
-}
 PER_ROUND = 100
-KINDS = ("untouched", "read", "modify")
-HOST = "127.0.0.1"
 
 
 class Contender(NamedTuple):
@@ -58,17 +39,6 @@ class Contender(NamedTuple):
     kind: str
     app: Flask
     cookie: str
-
-
-class Figure(NamedTuple):
-    """Microseconds a request took, and those it took more than without sessions."""
-
-    name: str
-    kind: str
-    median: float
-    low: float
-    high: float
-    added: float
 
 
 def site(*, plain: bool = False, **config: object) -> Flask:
@@ -142,54 +112,10 @@ def contenders(name: str, app: Flask, *, begins: bool = True) -> list[Contender]
     return [Contender(name, kind, app, cookie) for kind in KINDS]
 
 
-def timed(contender: Contender) -> float:
+def time_of(contender: Contender) -> float:
     """Return the microseconds that one of many requests took."""
     environ = environ_of(contender.kind, contender.cookie)
-    begun = time.perf_counter()
-    for _ in range(PER_ROUND):
-        ask(contender.app, environ.copy())
-    return (time.perf_counter() - begun) / PER_ROUND * 1e6
-
-
-def measured(all_of_them: list[Contender], rounds: int) -> list[Figure]:
-    """Let all contenders take turns, and sum each up; the first ones are those without sessions."""
-    times: list[list[float]] = [[] for _ in all_of_them]
-    for number in range(rounds + 1):
-        for contender, own in zip(all_of_them, times, strict=True):
-            taken = timed(contender)
-            if number:  # the first round warms up
-                own.append(taken)
-    floors = dict(zip(KINDS, times, strict=False))
-    return [figure(each, own, floors[each.kind]) for each, own in zip(all_of_them, times, strict=True)]
-
-
-def figure(contender: Contender, own: list[float], floor: list[float]) -> Figure:
-    """Sum one contender up."""
-    low, median, high = statistics.quantiles(own, n=4)
-    added = statistics.median([a - b for a, b in zip(own, floor, strict=True)])
-    return Figure(contender.name, contender.kind, median, low, high, added)
-
-
-@contextlib.contextmanager
-def server(program: str, *arguments: str, folder: str) -> Iterator[int]:
-    """Start a program that serves on a free port of this machine, give the port, and stop it afterwards."""
-    with socket.create_server((HOST, 0)) as listening:
-        port = int(listening.getsockname()[1])
-    command = [program, *(each.format(port=port) for each in arguments)]
-    with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL) as process:  # noqa: S603  # only those below
-        try:
-            give_up = time.monotonic() + 30
-            while not _accepts(port) and time.monotonic() < give_up:
-                time.sleep(0.01)
-            yield port
-        finally:
-            process.terminate()
-
-
-def _accepts(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=1):
-        return True
-    return False
+    return timed(lambda: ask(contender.app, environ.copy()), PER_ROUND)
 
 
 def race(folder: Path, rounds: int) -> list[Figure]:
@@ -201,45 +127,27 @@ def race(folder: Path, rounds: int) -> list[Figure]:
         all_of_them += contenders(
             "Flask-Session, files (cachelib)", with_flask_session("cachelib", SESSION_CACHELIB=files)
         )
-        if (program := shutil.which("redis-server")) is not None:
-            redis_arguments = ("--port", "{port}", "--bind", HOST, "--save", "")
-            port = stack.enter_context(server(program, *redis_arguments, folder=str(folder)))
+        if program_of("redis"):
+            port = stack.enter_context(serving("redis"))
             redis = stack.enter_context(Redis(HOST, port))
             all_of_them += contenders("sessionbag, redis", with_sessionbag(f"redis://{HOST}:{port}"))
             all_of_them += contenders("Flask-Session, redis", with_flask_session("redis", SESSION_REDIS=redis))
-        if (program := shutil.which("memcached")) is not None:
-            user = ("-u", "root") if os.geteuid() == 0 else ()
-            port = stack.enter_context(server(program, "-l", HOST, "-p", "{port}", *user, folder=str(folder)))
+        if program_of("memcached"):
+            port = stack.enter_context(serving("memcached"))
             client = Client((HOST, port), no_delay=True)
             all_of_them += contenders("sessionbag, memcached", with_sessionbag(f"memcached://{HOST}:{port}"))
             all_of_them += contenders(
                 "Flask-Session, memcached", with_flask_session("memcached", SESSION_MEMCACHED=client)
             )
-        return measured(all_of_them, rounds)
+        return measured(all_of_them, time_of, rounds)
 
 
 def main() -> None:
     """Measure and report."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--folder", default=".", help="where the files go; choose a disk, not a memory file system")
-    parser.add_argument("--rounds", type=int, default=30)
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    arguments = parser.parse_args()
+    arguments = given(__doc__, folder=True)
     with tempfile.TemporaryDirectory(dir=arguments.folder, prefix="benchmark-") as folder:
         figures = race(Path(folder).resolve(), arguments.rounds)
-    python = f"{platform.python_implementation()} {platform.python_version()}"
-    machine = f"{python}, {platform.machine()}, {os.cpu_count()} cores"
-    if arguments.json:
-        facts = {"machine": machine, "version": sessionbag.__version__}
-        print(json.dumps({**facts, "figures": [each._asdict() for each in figures]}, indent=2))
-        return
-    print(f"sessionbag {sessionbag.__version__} on {machine}; one request to Flask, in the process\n")
-    print(f"{'':46}{'median':>9}{'quartiles':>18}{'added':>10}")
-    for kind in KINDS:
-        for each in figures:
-            if each.kind == kind:
-                spread = f"{each.low:.1f} - {each.high:.1f}"
-                print(f"{each.kind + ': ' + each.name:46}{each.median:7.1f}us{spread:>18}{each.added:8.1f}us")
+    report(figures, "one request to Flask", 46, as_json=arguments.json)
 
 
 if __name__ == "__main__":

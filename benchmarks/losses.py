@@ -11,24 +11,17 @@ whatever is not there was lost.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import http.client
 import json
 import os
-import shutil
-import socket
-import subprocess
 import sys
 import tempfile
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from servers import HOST, free_port, running, serving
 
-HOST = "127.0.0.1"
 PATIENCE = 60.0
 SITES = {
     "Flask-Session": "flask",
@@ -109,33 +102,6 @@ def measure(library: str, port: int, clients: int, times: int) -> Losses:
     )
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server((HOST, 0)) as listening:
-        return int(listening.getsockname()[1])
-
-
-@contextlib.contextmanager
-def running(command: list[str], port: int, folder: Path, environment: dict[str, str]) -> Iterator[None]:
-    """Run a server for as long as the block runs."""
-    with (folder / "log").open("ab") as log:
-        process = subprocess.Popen(  # noqa: S603  # our own commands
-            command, cwd=folder, env=environment, stdout=log, stderr=log
-        )
-    give_up = time.monotonic() + PATIENCE
-    try:
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection((HOST, port)):
-                break
-            if process.poll() is not None or time.monotonic() > give_up:
-                raise SystemExit(f"{command[0]} did not start:\n{(folder / 'log').read_text()}")
-            time.sleep(0.05)
-        yield
-    finally:
-        process.terminate()
-        process.wait()
-
-
 def server(site: str, port: int) -> list[str]:
     """Return the command of the server for an application: several processes, and room for all clients at once."""
     here = str(Path(__file__).parent)
@@ -148,18 +114,12 @@ def server(site: str, port: int) -> list[str]:
 
 def run(clients: int, times: int) -> list[Losses]:
     """Measure all libraries."""
-    redis = shutil.which("redis-server") or shutil.which("valkey-server")
-    if redis is None:
-        raise SystemExit("redis-server is not installed. Install Redis or Valkey")
     results = []
-    with tempfile.TemporaryDirectory() as name:
-        folder, store = Path(name), free_port()
-        quiet = [redis, "--port", str(store), "--bind", HOST, "--save", "", "--dir", name]
-        with running(quiet, store, folder, dict(os.environ)):
-            for library, site in SITES.items():
-                port = free_port()
-                with running(server(site, port), port, folder, {**os.environ, "REDIS": str(store)}):
-                    results.append(measure(library, port, clients, times))
+    with tempfile.TemporaryDirectory() as folder, serving("redis") as store:
+        for library, site in SITES.items():
+            port = free_port()
+            with running(server(site, port), port, Path(folder), {**os.environ, "REDIS": str(store)}):
+                results.append(measure(library, port, clients, times))
     return results
 
 

@@ -8,67 +8,46 @@ another core than the clients, unless ``--same-core`` leaves that to the schedul
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import os
-import shutil
-import socket
-import subprocess
 import sys
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 import redis
 import redis.asyncio
+from measuring import DATA, given
+from servers import HOST, serving
 from sessionbag import AsyncManagerFactory, ManagerFactory, Serializer
-from stream import DATA, FLOORS, PER_ROUND, SERIALIZERS, Contender, PlainJson, measured, report, sessions
+from stores import (
+    FLOORS,
+    PER_ROUND,
+    SERIALIZERS,
+    Bare,
+    Contender,
+    PlainJson,
+    beside_json,
+    django,
+    flask_session,
+    measured,
+    report,
+    sessions,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-HOST: Final = "127.0.0.1"
 LIFETIME: Final = 3600
 WEIGHED: Final = 10_000
 """Sessions that are stored to see what one of them takes."""
 
-
-@contextmanager
-def redis_server(*, pinned: bool) -> Iterator[int]:
-    """Start a server, on the last core where this program stays on the first one, and return its port."""
-    program = shutil.which("redis-server")
-    if program is None:
-        sys.exit("redis-server is not installed. Install it with apt-get install redis-server")
-    with socket.create_server((HOST, 0)) as listening:
-        port = listening.getsockname()[1]
-    cores = sorted(os.sched_getaffinity(0)) if pinned and hasattr(os, "sched_getaffinity") else []
-    with tempfile.TemporaryDirectory() as folder:
-        command = [program, "--port", str(port), "--bind", HOST, "--save", "", "--dir", folder]
-        server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603  # found on the path
-        if len(cores) > 1:
-            os.sched_setaffinity(server.pid, cores[-1:])
-            os.sched_setaffinity(0, cores[:1])
-        try:
-            wait_for(port)
-            yield port
-        finally:
-            server.kill()
-            server.wait()
+ASYNC: Final = Bare("redis.asyncio, json: GET", "redis.asyncio, json: GET and SET")
 
 
-def wait_for(port: int) -> None:
-    """Wait until somebody listens."""
-    for _ in range(1000):
-        try:
-            socket.create_connection((HOST, port)).close()
-        except OSError:
-            time.sleep(0.01)
-        else:
-            return
-    sys.exit("redis-server does not start")
+def named(label: str) -> Bare:
+    """Return how the bare client is called that works with a serializer."""
+    return Bare(f"redis-py, {label}: GET", f"redis-py, {label}: GET and SET")
 
 
 def bare(client: redis.Redis, serializer: Serializer | PlainJson, label: str) -> Iterator[Contender]:
@@ -84,74 +63,12 @@ def bare(client: redis.Redis, serializer: Serializer | PlainJson, label: str) ->
         data["user_id"] = 8
         client.set(name, serializer.dumps(data), ex=LIFETIME)
 
-    yield Contender(f"redis-py, {label}: GET", read)
-    yield Contender(f"redis-py, {label}: GET and SET", modify)
-
-
-def ours(factory: ManagerFactory, label: str, floor: str) -> Iterator[Contender]:
-    """Yield our requests, beside the bare client with a serializer."""
-    floors = {"read": f"redis-py, {floor}: GET", "modify": f"redis-py, {floor}: GET and SET"}
-    for each in sessions(factory, label):
-        yield each._replace(floor=floors.get(each.name.rpartition(": ")[2], ""))
-
-
-def beside_json(name: str, read: Callable[[], object], modify: Callable[[], object]) -> Iterator[Contender]:
-    """Yield what others do, beside the bare client with json."""
-    yield Contender(f"{name}: read", read, "redis-py, json: GET")
-    yield Contender(f"{name}: modify", modify, "redis-py, json: GET and SET")
-
-
-def flask_session(client: redis.Redis) -> Iterator[Contender]:
-    """Yield the same requests with Flask-Session's interface, which does what it does around a view."""
-    from flask import Flask  # noqa: PLC0415  # not everybody who measures has it
-    from flask_session import Session  # noqa: PLC0415  # as above
-
-    app = Flask("benchmark")
-    app.config.update(SESSION_TYPE="redis", SESSION_REDIS=client, SESSION_SERIALIZATION_FORMAT="json")
-    Session(app)
-    interface = app.session_interface
-    with app.test_request_context("/") as context:
-        first = interface.open_session(app, context.request)
-        first.update(DATA)
-        interface.save_session(app, first, app.response_class())
-    context = app.test_request_context("/", headers={"Cookie": f"session={first.sid}"})
-    response = app.response_class()
-
-    def visit(*, modify: bool) -> None:
-        session = interface.open_session(app, context.request)
-        number = session["user_id"]
-        if modify:
-            session["user_id"] = number + 1
-        interface.save_session(app, session, response)
-        response.headers.clear()
-
-    yield from beside_json("Flask-Session", lambda: visit(modify=False), lambda: visit(modify=True))
-
-
-def django(port: int) -> Iterator[Contender]:
-    """Yield them with Django's cache sessions on its RedisCache."""
-    from django.conf import settings  # noqa: PLC0415  # as above
-
-    backend = "django.core.cache.backends.redis.RedisCache"
-    settings.configure(CACHES={"default": {"BACKEND": backend, "LOCATION": f"redis://{HOST}:{port}"}})
-    from django.contrib.sessions.backends.cache import SessionStore  # noqa: PLC0415  # needs settings
-
-    first = SessionStore()
-    first.update(DATA)
-    first.save()
-    key = first.session_key
-
-    def modify() -> None:
-        session = SessionStore(key)
-        session["user_id"] += 1
-        session.save()
-
-    yield from beside_json("Django", lambda: SessionStore(key)["name"], modify)
+    yield from named(label).contenders(read, modify)
 
 
 def beaker(port: int) -> Iterator[Contender]:
-    """Yield them with Beaker's session object and its extension for Redis."""
-    from beaker.session import SessionObject  # noqa: PLC0415  # as above
+    """Yield the same requests with Beaker's session object and its extension for Redis."""
+    from beaker.session import SessionObject  # noqa: PLC0415  # not everybody who measures has it
 
     options = {"type": "ext:redis", "url": f"redis://{HOST}:{port}", "data_serializer": "json", "timeout": LIFETIME}
     first = SessionObject({}, **options)
@@ -171,7 +88,7 @@ def beaker(port: int) -> Iterator[Contender]:
         session.save()
         session.persist()
 
-    yield from beside_json("Beaker", read, modify)
+    yield from named("json").beside("Beaker", read, modify)
 
 
 class Loop:
@@ -210,16 +127,10 @@ def awaited(loop: Loop, port: int, factory: AsyncManagerFactory) -> Iterator[Con
         data["user_id"] = 8
         await client.set("bare-json", serializer.dumps(data), ex=LIFETIME)
 
-    yield Contender("redis.asyncio, json: GET", loop.repeat(get))
-    yield Contender("redis.asyncio, json: GET and SET", loop.repeat(get_and_set))
+    yield from ASYNC.contenders(loop.repeat(get), loop.repeat(get_and_set))
     yield from _awaited_ours(loop, factory)
     if find_spec("starsessions") is not None:
         yield from _starsessions(loop, client)
-
-
-def _beside_asyncio(name: str, read: Callable[[], object], modify: Callable[[], object]) -> Iterator[Contender]:
-    yield Contender(f"{name}: read", read, "redis.asyncio, json: GET")
-    yield Contender(f"{name}: modify", modify, "redis.asyncio, json: GET and SET")
 
 
 def _awaited_ours(loop: Loop, factory: AsyncManagerFactory) -> Iterator[Contender]:
@@ -243,7 +154,7 @@ def _awaited_ours(loop: Loop, factory: AsyncManagerFactory) -> Iterator[Contende
         await session.close()
 
     label = "async session, msgpack"
-    yield from _beside_asyncio(label, loop.repeat(lambda: visit(modify=False)), loop.repeat(lambda: visit(modify=True)))
+    yield from ASYNC.beside(label, loop.repeat(lambda: visit(modify=False)), loop.repeat(lambda: visit(modify=True)))
 
 
 def _starsessions(loop: Loop, client: redis.asyncio.Redis) -> Iterator[Contender]:
@@ -265,7 +176,7 @@ def _starsessions(loop: Loop, client: redis.asyncio.Redis) -> Iterator[Contender
         return await session.save(LIFETIME)  # as its middleware does with every session that was loaded
 
     known = loop.loop.run_until_complete(visit(None, modify=False))
-    yield from _beside_asyncio(
+    yield from ASYNC.beside(
         "starsessions", loop.repeat(lambda: visit(known, modify=False)), loop.repeat(lambda: visit(known, modify=True))
     )
 
@@ -273,9 +184,9 @@ def _starsessions(loop: Loop, client: redis.asyncio.Redis) -> Iterator[Contender
 def peers(client: redis.Redis, port: int) -> Iterator[Contender]:
     """Yield what of the others is installed."""
     if find_spec("flask_session") is not None:
-        yield from flask_session(client)
+        yield from flask_session(named("json"), {"SESSION_TYPE": "redis", "SESSION_REDIS": client})
     if find_spec("django") is not None:
-        yield from django(port)
+        yield from django(named("json"), "redis.RedisCache", f"redis://{HOST}:{port}")
     if find_spec("beaker") is not None:
         yield from beaker(port)
 
@@ -284,7 +195,7 @@ def threads(factory: ManagerFactory) -> dict[str, float]:
     """Return how many modifying requests a second one process does with 1, 8 and 64 threads."""
     told = {}
     for number in (1, 8, 64):
-        works = [list(sessions(factory, "threads"))[2].work for _ in range(number)]
+        works = [list(sessions(factory, "threads", named("msgpack")))[2].work for _ in range(number)]
         repetitions = max(1, 1280 // number)
 
         def many(work: Callable[[], object], times: int = repetitions) -> None:
@@ -313,12 +224,8 @@ def memory(client: redis.Redis, factory: ManagerFactory) -> dict[str, float]:
 
 def main() -> None:
     """Measure and report."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=30)
-    parser.add_argument("--same-core", action="store_true", help="do not pin the server and the clients to cores")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    arguments = parser.parse_args()
-    with redis_server(pinned=not arguments.same_core) as port:
+    arguments = given(__doc__, same_core=True)
+    with serving("redis", pinned=not arguments.same_core) as port:
         client, loop = redis.Redis(port=port), Loop()
         factories = {
             label: ManagerFactory(
@@ -329,9 +236,8 @@ def main() -> None:
         awaiting = AsyncManagerFactory(adapter="redis", options={"port": port, "timeout": 10.0})
         contenders: list[Contender] = []
         for label in SERIALIZERS:
-            contenders += [*bare(client, FLOORS[label], label), *ours(factories[label], label, label)]
-        # The shipped default against json, which most sessions are kept in.
-        contenders += [each for each in ours(factories["msgpack"], "msgpack (beside json)", "json") if each.floor]
+            contenders += [*bare(client, FLOORS[label], label), *sessions(factories[label], label, named(label))]
+        contenders += beside_json(factories["msgpack"], named("json"))
         contenders += [*peers(client, port), *awaited(loop, port, awaiting)]
         figures = measured(contenders, arguments.rounds)
         totals = {**threads(factories["msgpack"]), **memory(client, factories["msgpack"])}

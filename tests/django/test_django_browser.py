@@ -7,27 +7,12 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
+import browsers
 import pytest
-from selenium.common.exceptions import WebDriverException
-from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from browsers import driver  # noqa: F401  # a fixture
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.wait import WebDriverWait
-from servers import program
 
 SHOP = Path(__file__).resolve().parents[2] / "examples" / "django_shop"
-CHROME_ON_A_MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
-FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--window-size=1280,900",
-)
-PATIENCE = 30
 
 
 @contextmanager
@@ -47,68 +32,37 @@ def open_shop(url, folder):
             process.terminate()
 
 
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory):
-    """Give a headless browser; the paths are given, so that selenium downloads nothing."""
-    options = ChromeOptions()
-    options.binary_location = program("chromium", "chromium-browser", "google-chrome", CHROME_ON_A_MAC)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    driver = Chrome(options, ChromeService(program("chromedriver", "chromium.chromedriver")))
-    yield driver
-    driver.quit()
-
-
 @pytest.fixture
-def visitor(driver, tmp_path):
+def visitor(driver, tmp_path):  # noqa: F811  # the fixture
     """Give a visitor of a shop that has just been opened."""
     with open_shop(f"stream://{tmp_path}/sessions", tmp_path) as address:
         driver.delete_all_cookies()
         yield Visitor(driver, address)
 
 
-class Visitor:
-    """Looks at pages, types and clicks."""
+class Visitor(browsers.Visitor):
+    """Looks also at the admin."""
 
-    def __init__(self, driver, address):
-        self.driver = driver
-        self.address = address
-
-    def open(self, path=""):
-        self.driver.get(self.address + path)
-
-    def click(self, name):
-        """Click what a visitor knows by this name, and wait for the page it leads to."""
-        page = self.page()
-        clickable = self.driver.find_elements(By.CSS_SELECTOR, "a, button, input[type=submit]")
-        # The admin's style sheet writes some names in capitals.
-        next(each for each in clickable if each.accessible_name.lower() == name.lower()).click()
-        self.wait_for_another(page)
+    def target(self, name):
+        """Return the first thing of this name; the admin's style sheet writes some names in capitals."""
+        clickable = self.found("a, button, input[type=submit]")
+        return next(each for each in clickable if each.accessible_name.lower() == name.lower())
 
     def type(self, field, text):
+        """Type into the field of this name, instead of what is in it."""
         found = self.driver.find_element(By.NAME, field)
         found.clear()
         found.send_keys(text)
 
-    def wait_for_another(self, page):
-        # While one page goes and the other comes the driver may find neither: not an error, but a moment to wait.
-        patience = WebDriverWait(self.driver, PATIENCE, ignored_exceptions=[WebDriverException])
-        patience.until(lambda _: self.page() not in {None, page})
-
     def log_in(self, name, password):
         self.type("username", name)
         self.type("password", password)
-        page = self.page()
-        self.driver.find_element(By.NAME, "password").submit()
-        self.wait_for_another(page)
+        with self.another_page():
+            self.driver.find_element(By.NAME, "password").submit()
 
-    def page(self):
-        """Return when the page that is shown was asked for, which no other page has in common; None: not loaded yet."""
-        return self.driver.execute_script("return document.readyState == 'complete' ? performance.timeOrigin : null")
-
-    def seen(self, selector):
-        return [each.text for each in self.driver.find_elements(By.CSS_SELECTOR, selector) if each.is_displayed()]
+    def complaints(self):
+        """Leave out the icon, which the shop does not have."""
+        return [entry for entry in super().complaints() if "favicon" not in entry["message"]]
 
     def key(self):
         return self.driver.get_cookie("sessionid")["value"]
@@ -151,4 +105,3 @@ def test_a_customer_fills_a_cart_logs_in_and_leaves_and_ada_works_at_the_admin(v
     assert visitor.seen("#id_username") == [""]
     visitor.open()
     assert "Blank book" in visitor.seen("h2")
-    assert [entry for entry in visitor.driver.get_log("browser") if "favicon" not in entry["message"]] == []

@@ -1,49 +1,15 @@
 """Flask applications on a store that can be watched and broken."""
 
 import http.client
-import threading
 from contextlib import contextmanager
 from http.cookies import SimpleCookie
 
 import pytest
 from flask import Flask
 from flask_visitor import Visitor
-from sessionbag import Memory, StoreUnavailable
 from sessionbag_flask import SessionBag
-from waitress import wasyncore
-from waitress.server import create_server
-
-
-class WatchedStore(Memory):
-    """A memory store that notes its calls, and is out for those that are named in ``out``."""
-
-    def __init__(self):
-        super().__init__()
-        self.calls = []
-        self.out = set()
-
-    def _note(self, call):
-        self.calls.append(call)
-        if call in self.out:
-            msg = "the store is out"
-            raise StoreUnavailable(msg)
-
-    def read(self, key, ttl=None):
-        self._note("read")
-        return super().read(key, ttl)
-
-    def write(self, key, data, ttl, *, expected):
-        self._note("write")
-        return super().write(key, data, ttl, expected=expected)
-
-    def destroy(self, key, *, expected=None):
-        self._note("destroy")
-        return super().destroy(key, expected=expected)
-
-    def taken(self):
-        """Return the calls since the last time, and forget them."""
-        calls, self.calls = self.calls, []
-        return calls
+from watched import WatchedStore
+from wsgi_server import serving
 
 
 @pytest.fixture(autouse=True)
@@ -96,29 +62,6 @@ def cookies():
     return of
 
 
-@contextmanager
-def serving(app):
-    """Serve an application on a free port of this machine."""
-    sockets = {}
-    server = create_server(app, map=sockets, host="127.0.0.1", port=0, threads=8, ident=None)
-    ending = threading.Event()
-
-    def run():
-        while not ending.is_set():
-            wasyncore.loop(map=sockets, count=1)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield server.effective_port
-    finally:
-        ending.set()
-        server.pull_trigger()
-        thread.join()
-        server.task_dispatcher.shutdown()
-        wasyncore.close_all(sockets)
-
-
 class Browser:
     """A visitor over real HTTP, who keeps cookies."""
 
@@ -154,7 +97,7 @@ def serve():
 
     @contextmanager
     def visited(app):
-        with serving(app) as port:
+        with serving(app, threads=8) as port:
             yield Browser(port)
 
     return visited

@@ -8,30 +8,14 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
+import browsers
 import pytest
+from browsers import driver  # noqa: F401  # a fixture
 from redis_fixtures import redis_server  # noqa: F401  # a fixture
-from selenium.common.exceptions import WebDriverException
-from selenium.webdriver import Chrome, ChromeOptions, ChromeService
-from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.wait import WebDriverWait
-from servers import program
 
 SHOP = Path(__file__).resolve().parents[2] / "examples" / "flask_shop"
 COMMAND = [sys.executable, "-W", "error", "-m", "flask_shop"]
-CHROME_ON_A_MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
-FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--window-size=1280,900",
-)
-PATIENCE = 30
 ADAPTERS = ["memory", "stream", "redis", "memcached"]
 
 
@@ -62,62 +46,11 @@ def url(request, tmp_path):
     return {"memory": "memory://", "stream": f"stream://{tmp_path}"}[request.param]
 
 
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory):
-    """Give a headless browser; the paths are given, so that selenium downloads nothing."""
-    options = ChromeOptions()
-    options.binary_location = program("chromium", "chromium-browser", "google-chrome", CHROME_ON_A_MAC)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    driver = Chrome(options, ChromeService(program("chromedriver", "chromium.chromedriver")))
-    yield driver
-    driver.quit()
-
-
-class Visitor:
-    """Looks at pages, types and clicks."""
-
-    def __init__(self, driver, address):
-        self.driver = driver
-        self.address = address
-
-    def open(self, path=""):
-        self.driver.get(self.address + path)
-        assert self.driver.get_log("browser") == []
-
-    def click(self, name):
-        """Click what a visitor knows by this name, and wait for the page it leads to."""
-        page = self._page()
-        clickable = self.driver.find_elements(By.CSS_SELECTOR, "main a, nav a, button")
-        [target] = [each for each in clickable if each.accessible_name == name]
-        target.click()
-        self._wait_for_another(page)
-
-    def type(self, field, text):
-        page = self._page()
-        self.driver.find_element(By.ID, field).send_keys(text)
-        if text.endswith(Keys.ENTER):
-            self._wait_for_another(page)
-
-    def seen(self, selector):
-        """Return the texts of the visible elements."""
-        return [each.text for each in self.driver.find_elements(By.CSS_SELECTOR, selector) if each.is_displayed()]
-
-    def _page(self):
-        return self.driver.execute_script("return document.readyState == 'complete' ? performance.timeOrigin : null")
-
-    def _wait_for_another(self, page):
-        patience = WebDriverWait(self.driver, PATIENCE, ignored_exceptions=[WebDriverException])
-        patience.until(lambda _: self._page() not in {None, page})
-        assert self.driver.get_log("browser") == []
-
-
-def test_a_customer_fills_a_cart_logs_in_and_out_in_a_browser(url, driver):
+def test_a_customer_fills_a_cart_logs_in_and_out_in_a_browser(url, driver):  # noqa: F811  # the fixture
     """The console stays empty, and the id that the browser keeps changes at the login."""
     with opened(url) as address:
         driver.delete_all_cookies()
-        visitor = Visitor(driver, address)
+        visitor = browsers.Visitor(driver, address)
         visitor.open()
         visitor.open()
         assert visitor.seen("h1, #visits") == ["Paper, four ways", "2"]
@@ -128,8 +61,8 @@ def test_a_customer_fills_a_cart_logs_in_and_out_in_a_browser(url, driver):
         before = driver.get_cookie("session")
 
         visitor.click("Log in")
-        visitor.type("name", "ada")
-        visitor.type("password", "lovelace" + Keys.ENTER)
+        visitor.type("Name", "ada")
+        visitor.type("Password", "lovelace" + Keys.ENTER)
         assert visitor.seen("nav > *") == ["Your cart 2", "My session", "Log out Ada"]
         after = driver.get_cookie("session")
         assert before["value"] != after["value"]

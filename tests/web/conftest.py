@@ -3,7 +3,6 @@
 import http.client
 import io
 import sys
-import threading
 from contextlib import contextmanager
 from http.cookies import SimpleCookie
 from types import SimpleNamespace
@@ -11,36 +10,9 @@ from wsgiref.util import FileWrapper, setup_testing_defaults
 from wsgiref.validate import validator
 
 import pytest
-from sessionbag import ManagerFactory, Memory, StoreUnavailable
-from waitress import wasyncore
-from waitress.server import create_server
-
-
-class WatchedStore(Memory):
-    """A memory store that notes its calls, and is out for those that are named in ``out``."""
-
-    def __init__(self):
-        super().__init__()
-        self.calls = []
-        self.out = set()
-
-    def _note(self, call):
-        self.calls.append(call)
-        if call in self.out:
-            msg = "the store is out"
-            raise StoreUnavailable(msg)
-
-    def read(self, key, ttl=None):
-        self._note("read")
-        return super().read(key, ttl)
-
-    def write(self, key, data, ttl, *, expected):
-        self._note("write")
-        return super().write(key, data, ttl, expected=expected)
-
-    def destroy(self, key, *, expected=None):
-        self._note("destroy")
-        return super().destroy(key, expected=expected)
+import wsgi_server
+from sessionbag import ManagerFactory
+from watched import WatchedStore
 
 
 class Answer:
@@ -122,25 +94,8 @@ def web():
 @contextmanager
 def serving(app):
     """Serve an application on a free port and give a function that fetches from it."""
-    sockets = {}
-    server = create_server(app, map=sockets, host="127.0.0.1", port=0, threads=4, ident=None)
-    ending = threading.Event()
-
-    def run():
-        while not ending.is_set():
-            wasyncore.loop(map=sockets, count=1)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield Client(server.effective_port)
-    finally:
-        ending.set()
-        server.pull_trigger()
-        thread.join()
-        server.task_dispatcher.shutdown()
-        # Only now: the trigger is one of them.
-        wasyncore.close_all(sockets)
+    with wsgi_server.serving(app, threads=4) as port:
+        yield Client(port)
 
 
 class Client:

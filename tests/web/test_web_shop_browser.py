@@ -2,35 +2,18 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import browsers
 import pytest
-from selenium.common.exceptions import WebDriverException
-from selenium.webdriver import Chrome, ChromeOptions, ChromeService
-from selenium.webdriver.common.by import By
+from browsers import driver  # noqa: F401  # a fixture
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.wait import WebDriverWait
 
 SHOP = Path(__file__).resolve().parents[2] / "examples" / "shop"
-CHROME_ON_A_MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome", CHROME_ON_A_MAC)
-DRIVER = ("chromedriver", "chromium.chromedriver")
-FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 DESK = {"width": 1280, "height": 800, "deviceScaleFactor": 1, "mobile": False}
 PHONE = {"width": 390, "height": 844, "deviceScaleFactor": 3, "mobile": True}
-PATIENCE = 30
 
 TOO_WIDE = """
 return [...document.querySelectorAll("body, body *")]
@@ -59,17 +42,6 @@ return [...document.querySelectorAll("body *")]
 """Text with less contrast than WCAG 2.2, 1.4.3, asks for."""
 
 
-def program(names):
-    """Return the path of a program, or fail with what to install."""
-    found = next(filter(None, map(shutil.which, names)), None)
-    if found is None:
-        pytest.fail(
-            f"{names[0]} is not there, and this test drives a real browser. Install it with: "
-            "apt-get install chromium chromium-driver (macOS: brew install --cask google-chrome chromedriver)"
-        )
-    return found
-
-
 @pytest.fixture(scope="module")
 def address():
     """Give the address of a shop that is open."""
@@ -86,83 +58,27 @@ def address():
             process.terminate()
 
 
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory):
-    """Give a headless browser; the paths are given, so that selenium downloads nothing."""
-    options = ChromeOptions()
-    options.binary_location = program(CHROMIUM)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    driver = Chrome(options, ChromeService(program(DRIVER)))
-    yield driver
-    driver.quit()
-
-
 @pytest.fixture
-def visitor(driver, address):
+def visitor(driver, address):  # noqa: F811  # the fixture
     """Give a visitor who has not been here yet."""
     driver.delete_all_cookies()
     return Visitor(driver, address)
 
 
-class Visitor:
-    """Looks at pages and clicks. Each page that comes is looked over."""
+class Visitor(browsers.Visitor):
+    """Looks at the shop on a screen of some width."""
 
-    def __init__(self, driver, address):
-        self.driver = driver
-        self.address = address
-        self.screen = DESK
+    screen = DESK
 
     def hold(self, screen):
         """Look at the shop on this screen from now on."""
         self.screen = screen
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
 
-    def open(self, path=""):
-        self.driver.get(self.address + path)
-        self.look_over()
-
-    def back(self):
-        page = self.page()
-        self.driver.back()
-        self.wait_for_another(page)
-
-    def click(self, name):
-        """Click what a visitor knows by this name, and wait for the page it leads to."""
-        page = self.page()
-        clickable = self.driver.find_elements(By.CSS_SELECTOR, "main a, nav a, button")
-        [target] = [each for each in clickable if each.accessible_name == name]
-        target.click()
-        self.wait_for_another(page)
-
-    def type(self, label, text):
-        """Type into the field with this label."""
-        field = self.driver.find_element(By.XPATH, f"//input[@id = //label[. = '{label}']/@for]")
-        page = self.page()
-        field.send_keys(text)
-        if text.endswith(Keys.ENTER):
-            self.wait_for_another(page)
-
-    def page(self):
-        """Return when the page that is shown was asked for, which no other page has in common; None: not loaded yet."""
-        return self.driver.execute_script("return document.readyState == 'complete' ? performance.timeOrigin : null")
-
-    def wait_for_another(self, page):
-        # While one page goes and the other comes the driver may find neither: not an error, but a moment to wait.
-        patience = WebDriverWait(self.driver, PATIENCE, ignored_exceptions=[WebDriverException])
-        patience.until(lambda _: self.page() not in {None, page})
-        self.look_over()
-
     def look_over(self):
-        """See that nothing hangs over the screen's edge, and that the browser has nothing to complain about."""
+        """See also that nothing hangs over the screen's edge."""
         assert self.driver.execute_script(TOO_WIDE, self.screen["width"]) == []
-        assert self.driver.get_log("browser") == []
-
-    def seen(self, selector):
-        """Return the texts of the visible elements."""
-        found = self.driver.find_elements(By.CSS_SELECTOR, selector)
-        return [each.text for each in found if each.is_displayed()]
+        super().look_over()
 
 
 @pytest.mark.parametrize("screen", [DESK, PHONE], ids=["desk", "phone"])
