@@ -79,7 +79,7 @@ def open_shop(customer: Customer, folder: Path, engine: str, options: dict[str, 
         f"SHOP_FOLDER={folder}",
         "SHOP_SECRET_KEY=kept",
         "DJANGO_SETTINGS_MODULE=chosen",
-        "PYTHONDONTWRITEBYTECODE=1",  # or settings of the same length would be found again that were written this second
+        "PYTHONDONTWRITEBYTECODE=1",  # else settings of one length, written in one second, are taken for the same
         f"PYTHONPATH={os.pathsep.join([str(folder), str(SHOP)])}",
         *(sys.executable, str(SHOP / "manage.py"), "open", f"--port={customer.port}"),
     ]
