@@ -148,7 +148,7 @@ def redises(session: nox.Session) -> None:
 def soak(session: nox.Session) -> None:
     """Run the tests that have longer settings, with these."""
     install(session, *group("test"))
-    longer = {"SESSIONBAG_SOAK": "1", "SESSIONBAG_KILLS": "500", "SOAK_TIMES": "200"}
+    longer = {"SESSIONBAG_SOAK": "1", "SESSIONBAG_KILLS": "500", "SOAK_TIMES": "60"}
     session.run("pytest", *PARALLEL, "-m", "soak or hypothesis", *session.posargs, env=longer)
 
 

@@ -15,7 +15,7 @@ from sessionbag import CapabilityMissing, ManagerFactory
 
 redis_server = _redis_server  # the fixture
 WORKER = Path(login_worker.__file__)
-TIMES = 40 if os.environ.get("SESSIONBAG_SOAK") else 2
+TIMES = 6 if os.environ.get("SESSIONBAG_SOAK") else 2
 
 
 class Logins:
