@@ -8,8 +8,6 @@ from sessionbag.testing import AsyncAdapterSuite
 from sessionbag.threads import ThreadedHandler
 from sessionbag_stream import Stream
 
-pytestmark = pytest.mark.soak
-
 
 class AwaitedMemory:
     """A memory adapter whose methods give way to others before and after they do their work."""
@@ -61,6 +59,7 @@ class AwaitedMemory:
         return answer
 
 
+@pytest.mark.soak  # the bridge of threads is short, and its adapters have their own long runs
 class TestAwaitedMemory(AsyncAdapterSuite):
     adapter = AwaitedMemory
     shared = False  # its records live in one process

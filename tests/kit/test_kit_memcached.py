@@ -8,7 +8,6 @@ from sessionbag.testing import AdapterSuite, AsyncAdapterSuite
 from sessionbag.threads import ThreadedHandler
 from sessionbag_memcached import Memcached
 
-pytestmark = pytest.mark.soak
 
 PATIENT = {"timeout": 10.0, "connect_timeout": 10.0, "pool_timeout": 10.0}
 IMPATIENT = {"timeout": 0.6, "connect_timeout": 0.6}
@@ -44,6 +43,7 @@ class ThreeServers(OneServer):
     number = 3
 
 
+@pytest.mark.soak  # one layout for long: the others differ in where records go
 class TestOneMemcached(OneServer, AdapterSuite):
     def store_address(self, options):
         [server] = options["servers"]

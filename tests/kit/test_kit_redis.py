@@ -10,7 +10,6 @@ from sessionbag_redis import AsyncRedis, Redis
 
 __all__ = ["redis_cluster", "redis_server", "redis_shard", "sentinel_set"]
 
-pytestmark = pytest.mark.soak
 
 PATIENT = {"timeout": 5.0, "connect_timeout": 5.0, "pool_timeout": 5.0}
 """Seconds: on a machine that is busy with tests nothing is out merely because it is slow."""
@@ -41,10 +40,12 @@ class OneServer(Kept):
         return {**options, "host": host, "port": port, **SHORT}
 
 
+@pytest.mark.soak  # one layout for long: the others differ in where records go
 class TestRedis(OneServer, AdapterSuite):
     adapter = Redis
 
 
+@pytest.mark.soak  # one layout for long: the others differ in where records go
 class TestAsyncRedis(OneServer, AsyncAdapterSuite):
     adapter = AsyncRedis
 

@@ -4,8 +4,6 @@ import pytest
 from sessionbag.testing import AdapterSuite
 from sessionbag_stream import Stream
 
-pytestmark = pytest.mark.soak
-
 
 class StreamSuite(AdapterSuite):
     adapter = Stream
@@ -13,6 +11,7 @@ class StreamSuite(AdapterSuite):
     frees_dead_locks = True
 
 
+@pytest.mark.soak  # one layout for long: the others differ in where records go
 class TestShardedStream(StreamSuite):
     @pytest.fixture
     def adapter_options(self, tmp_path):
