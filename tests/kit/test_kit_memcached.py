@@ -8,7 +8,6 @@ from sessionbag.testing import AdapterSuite, AsyncAdapterSuite
 from sessionbag.threads import ThreadedHandler
 from sessionbag_memcached import Memcached
 
-
 PATIENT = {"timeout": 10.0, "connect_timeout": 10.0, "pool_timeout": 10.0}
 IMPATIENT = {"timeout": 0.6, "connect_timeout": 0.6}
 
