@@ -21,12 +21,22 @@ def factory(deployment):
 
 
 @pytest.fixture
-def visit(factory):
+def begin(factory):
+    """Give what stores a session and returns its id."""
+
+    def begin():
+        session = factory.new_instance()
+        session.update(n=0, cart={})
+        session.close()
+        return session.cookie_change().session_id
+
+    return begin
+
+
+@pytest.fixture
+def visit(begin):
     """Give the id of a stored session."""
-    session = factory.new_instance()
-    session.update(n=0, cart={})
-    session.close()
-    return session.cookie_change().session_id
+    return begin()
 
 
 @pytest.fixture(scope="session")

@@ -37,9 +37,10 @@ def test_eight_writers_lose_nothing(workforce, factory, visit):
 
 
 @pytest.mark.soak
-def test_slow_requests_do_not_revive_what_was_logged_out(workforce, factory, visit):
+def test_slow_requests_do_not_revive_what_was_logged_out(workforce, factory, begin):
     """Readers and writers that had the session in their hands at the logout bring nothing back, and set no cookie."""
     for _ in range(5 if SOAK else 1):
+        visit = begin()
         slow = [workforce.start("slowly", visit, number=number, times=5) for number in range(6)]
         for worker in slow:
             assert worker.hear() == "holding"

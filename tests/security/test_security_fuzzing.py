@@ -41,7 +41,8 @@ ID = re.compile(r"[0-9a-f]{64}")
 
 
 def count(session):
-    session["n"] = session.get("n", 0) + 1
+    before = session.get("n", 0)
+    session["n"] = before + 1 if type(before) is int else 1  # what is stored may be anything that a session can hold
     return session["n"]
 
 
