@@ -32,7 +32,15 @@ DOWN_AFTER: Final = 700
 """Milliseconds after which a sentinel takes a server for dead; a loaded machine must not reach them by itself."""
 
 ELECTION: Final = 150.0
-"""Seconds for an election: a sentinel that got no time for two seconds does nothing for the next thirty (TILT)."""
+"""Seconds for an election, on however busy a machine."""
+
+_STALLED: Final = "60000"
+"""Milliseconds without processor time after which a sentinel no longer trusts its clock.
+
+It then does nothing for thirty seconds (TILT). When a primary dies in that time, the sentinels notice too late: they
+take its replicas for cut off much longer than it is dead, and never elect one. Two seconds, which is the default, are
+not enough on a busy machine.
+"""
 
 NODE_TIMEOUT: Final = 1500
 """Milliseconds after which the servers of a cluster take one of them for dead."""
@@ -289,7 +297,12 @@ class SentinelSet(Several):
             found[:] = [server for server in self.servers if server.port in self._named()]
             return len(found) == 1 and found[0].is_primary()
 
-        wait_until(named, "the election of a primary", ELECTION)
+        try:
+            wait_until(named, "the election of a primary", ELECTION)
+        except AssertionError as error:
+            for sentinel in self.sentinels:
+                error.add_note(f"{sentinel.folder.name} told last:\n{sentinel.log.read_text()[-2000:]}")
+            raise
         return found[0]
 
     def settle(self) -> None:
@@ -363,7 +376,9 @@ class Sentinel(RedisServer):
             f"sentinel parallel-syncs {SERVICE} 2",
         )
         (self.folder / "sentinel.conf").write_text("\n".join(lines) + "\n", encoding="ascii")
-        return super().start()
+        super().start()
+        self.ask("SENTINEL", "DEBUG", "TILT-TRIGGER", _STALLED)  # an error before Redis 7.0, which goes without
+        return self
 
 
 class NamingSentinel:
