@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gc
+import json
 import math
 import subprocess
 import sys
 import threading
-from collections import OrderedDict, namedtuple
+from collections import Counter, OrderedDict, namedtuple
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Context, Decimal, localcontext
 from enum import Enum, IntEnum
@@ -344,6 +345,56 @@ def test_nesting_is_kept_up_to_the_same_depth_in_both_directions(serializer):
     session = {"deep": nested(99)}
 
     assert serializer.loads(serializer.dumps(session)) == session
+
+
+WIDE = [[number] for number in range(500)]
+
+
+@BOTH
+@pytest.mark.parametrize("wide", [[], WIDE], ids=["alone", "among many"])
+def test_nesting_is_bounded_alike_alone_and_among_many_containers(serializer, wide):
+    """In wide data most containers are not looked into, and one that is nested too deep is found all the same."""
+    raw = {MSGPACK: msgpack.packb, JSON: lambda value: json.dumps(value).encode()}[serializer]
+    kept, too_deep = {"wide": wide, "deep": nested(99)}, {"wide": wide, "deep": nested(100)}
+
+    assert serializer.loads(serializer.dumps(kept)) == serializer.loads(raw(kept)) == kept
+    refused(serializer, too_deep)
+    with pytest.raises(CorruptRecord):
+        serializer.loads(raw(too_deep))
+
+
+@pytest.mark.parametrize("wide", [[], WIDE], ids=["alone", "among many"])
+def test_nesting_in_keys_is_bounded_too(wide):
+    """A tuple in a key is a container like any other."""
+    kept, too_deep = 1, 1
+    for level in range(99):
+        kept, too_deep = (kept,) if level < 98 else kept, (too_deep,)
+
+    assert MSGPACK.loads(MSGPACK.dumps({"wide": wide, "map": {kept: 1}}))["map"] == {kept: 1}
+    refused(MSGPACK, {"wide": wide, "map": {too_deep: 1}})
+
+
+@BOTH
+def test_time_goes_by_the_data_and_not_by_python_calls(serializer):
+    """Ten times the rows of a table take a few calls of Python functions more at most: the work is done in C."""
+    calls = Counter()
+
+    def profile(frame, event, _):
+        calls[event] += event == "call"
+
+    taken = []
+    for rows in (30, 300):
+        table = {"rows": [{"name": f"row {number}", "number": number, "left": None} for number in range(rows)]}
+        calls.clear()
+        sys.setprofile(profile)
+        try:
+            data = serializer.dumps(table)
+            serializer.loads(data)
+        finally:
+            sys.setprofile(None)
+        taken.append(calls["call"])
+
+    assert taken[1] - taken[0] <= 30
 
 
 @pytest.mark.parametrize(
