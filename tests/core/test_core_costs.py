@@ -2,12 +2,11 @@
 
 import asyncio
 import hashlib
-import sys
 from collections import Counter
-from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
+from costs import python_calls
 from sessionbag import AsyncManagerFactory, ManagerFactory, Memory, MsgpackSerializer
 from sessionbag.lifecycle import state
 
@@ -61,23 +60,9 @@ def stored_session(factory):
     return session_id
 
 
-@contextmanager
 def calls_of_core():
     """Count the calls of functions of the core, and how often a generator of it goes on; not those of the adapter."""
-    modules = Counter()
-
-    def profile(frame, event, _):
-        if event == "call":
-            name = frame.f_globals.get("__name__", "")
-            if name.startswith(("sessionbag.", "namedtuple_")) and not name.startswith("sessionbag.adapters."):
-                modules[name] += 1
-
-    before = sys.getprofile()
-    sys.setprofile(profile)
-    try:
-        yield modules
-    finally:
-        sys.setprofile(before)
+    return python_calls("sessionbag.", "namedtuple_", but=("sessionbag.adapters.",))
 
 
 @pytest.mark.parametrize(("request_of", "most"), [(untouched, 4), (read, 60), (read_nested, 74), (modify, 102)])

@@ -8,7 +8,7 @@ import math
 import subprocess
 import sys
 import threading
-from collections import Counter, OrderedDict, namedtuple
+from collections import OrderedDict, namedtuple
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Context, Decimal, localcontext
 from enum import Enum, IntEnum
@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 import msgpack
 import pytest
 import sessionbag.serializers.msgpack_serializer as implementation
+from costs import python_calls
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sessionbag.errors import CorruptRecord, SerializationError
@@ -377,22 +378,12 @@ def test_nesting_in_keys_is_bounded_too(wide):
 @BOTH
 def test_time_goes_by_the_data_and_not_by_python_calls(serializer):
     """Ten times the rows of a table take a few calls of Python functions more at most: the work is done in C."""
-    calls = Counter()
-
-    def profile(frame, event, _):
-        calls[event] += event == "call"
-
     taken = []
     for rows in (30, 300):
         table = {"rows": [{"name": f"row {number}", "number": number, "left": None} for number in range(rows)]}
-        calls.clear()
-        sys.setprofile(profile)
-        try:
-            data = serializer.dumps(table)
-            serializer.loads(data)
-        finally:
-            sys.setprofile(None)
-        taken.append(calls["call"])
+        with python_calls("") as calls:
+            serializer.loads(serializer.dumps(table))
+        taken.append(calls.total())
 
     assert taken[1] - taken[0] <= 30
 
