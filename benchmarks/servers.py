@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -19,12 +20,22 @@ HOST: Final = "127.0.0.1"
 PATIENCE: Final = 60.0
 """Seconds until a server that does not get ready counts as broken."""
 
+CORES: Final = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+"""Those that this program was started on, where the system tells."""
+
 PROGRAMS: Final = {"redis": ("redis-server", "valkey-server"), "memcached": ("memcached",)}
 
 
 def program_of(store: str) -> str | None:
     """Return the path of a store's server, if it is installed."""
     return next(filter(None, map(shutil.which, PROGRAMS[store])), None)
+
+
+def version_of(store: str) -> str:
+    """Return the version that a store's server tells of itself."""
+    program = program_of(store) or PROGRAMS[store][0]
+    told = subprocess.run([program, "--version"], check=True, capture_output=True, text=True)  # noqa: S603  # ours
+    return re.findall(r"\d+(?:\.\d+)+", told.stdout)[0]
 
 
 @contextlib.contextmanager
@@ -81,8 +92,7 @@ def running(
 
 def pin(pid: int) -> None:
     """Keep all threads of a server on the last core and this program on the first one, where the system can do so."""
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    if len(cores) > 1:
+    if len(CORES) > 1:
         for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208  # numbers
-            os.sched_setaffinity(int(thread), cores[-1:])
-        os.sched_setaffinity(0, cores[:1])
+            os.sched_setaffinity(int(thread), CORES[-1:])
+        os.sched_setaffinity(0, CORES[:1])
