@@ -12,7 +12,7 @@ import random
 import statistics
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
@@ -170,10 +170,13 @@ def ratio(own: Sequence[float], floor: Sequence[float]) -> float:
 def machine(packages: Iterable[str], *, servers: Iterable[str] = (), pinned: bool | None = None) -> dict[str, Any]:
     """Return what the figures depend on: the machine, Python, and the versions of packages and of stores' servers.
 
+    Packages that are not installed are left out.
     ``pinned`` says whether the servers have a core of their own; None where there is no server.
     """
     versions = {PROGRAMS[server][0]: version_of(server) for server in servers}
-    versions |= {package: metadata.version(package) for package in packages}
+    for package in packages:
+        with suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
     return {
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "system": _system(),
