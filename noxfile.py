@@ -167,9 +167,16 @@ def fuzz(session: nox.Session) -> None:
 @nox.session(requires=["build"])
 def benchmark(session: nox.Session) -> None:
     """Measure what sessions cost, beside bare stores and other libraries; ``-- PROGRAM ...`` for some, ``--record``."""
-    peers = ("beaker", "starsessions[redis]", "flask-session[cachelib,memcached,redis]", "django")
-    clients = ("redis", "pymemcache", "python-memcached")
-    install(session, "--upgrade", *peers, *clients)
+    peers = (
+        "beaker",
+        "starsessions[redis]",
+        "flask-session[cachelib,memcached,redis]",
+        "django",
+        "redis",
+        "pymemcache",
+        "python-memcached",
+    )
+    install(session, *peers, "--upgrade")
     words = [word for word in session.posargs if word != "--"]
     for program in [word for word in words if word in BENCHMARKS] or BENCHMARKS:
         session.run("python", f"benchmarks/{program}.py", *(word for word in words if word not in BENCHMARKS))

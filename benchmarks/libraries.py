@@ -12,15 +12,15 @@ from importlib import import_module
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
+import redis
+import redis.asyncio
 from floors import LIFETIME, memcached_client
 from servers import HOST
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    import redis.asyncio
     from beaker.session import SessionObject
     from flask import Flask, Request
+    from servers import Place
     from sessionbag import AsyncManagerFactory, ManagerFactory
     from starsessions.session import SessionHandler
 
@@ -132,7 +132,8 @@ class FlaskSession:
 
     The stores are those of "Configuration Reference", the format is its default msgpack, which "Serialization" speaks
     for. Files go through cachelib, which replaces the deprecated type "filesystem" there, with the threshold shown
-    there; cachelib pickles. Its extra ``memcached`` installs pymemcache. A login is that of "Security": regenerate.
+    there; cachelib pickles. Its extra ``memcached`` installs pymemcache. Requests
+    are made before, with their cookies. A login is that of "Security": regenerate.
     """
 
     who = "Flask-Session"
@@ -150,23 +151,21 @@ class FlaskSession:
         self._numbers: Final = count(100)
 
     @classmethod
-    def on_redis(cls, port: int) -> FlaskSession:
+    def on_redis(cls, place: Place) -> FlaskSession:
         """Return it on Redis."""
-        import redis  # noqa: PLC0415  # as above
-
-        return cls("msgpack", SESSION_TYPE="redis", SESSION_REDIS=redis.Redis(port=port))
+        return cls("msgpack", SESSION_TYPE="redis", SESSION_REDIS=redis.Redis(port=place.port))
 
     @classmethod
-    def on_memcached(cls, port: int) -> FlaskSession:
+    def on_memcached(cls, place: Place) -> FlaskSession:
         """Return it on memcached."""
-        return cls("msgpack", SESSION_TYPE="memcached", SESSION_MEMCACHED=memcached_client(port))
+        return cls("msgpack", SESSION_TYPE="memcached", SESSION_MEMCACHED=memcached_client(place.port))
 
     @classmethod
-    def on_files(cls, folder: Path) -> FlaskSession:
+    def on_files(cls, place: Place) -> FlaskSession:
         """Return it on files."""
         from cachelib.file import FileSystemCache  # noqa: PLC0415  # as above
 
-        cache = FileSystemCache(cache_dir=str(folder), threshold=500)
+        cache = FileSystemCache(cache_dir=str(place.folder / "flask"), threshold=500)
         return cls("pickle", SESSION_TYPE="cachelib", SESSION_CACHELIB=cache)
 
     def begin(self, data: dict[str, Any]) -> Request:
@@ -238,20 +237,23 @@ class Django:
         self._store: Final = _django_engine(engine)
 
     @classmethod
-    def on_redis(cls, port: int) -> Django:
+    def on_redis(cls, place: Place) -> Django:
         """Return it on Redis."""
-        return cls("cache", "pickle", SESSION_CACHE_ALIAS=_django_cache("redis.RedisCache", f"redis://{HOST}:{port}"))
+        return cls(
+            "cache", "pickle", SESSION_CACHE_ALIAS=_django_cache("redis.RedisCache", f"redis://{HOST}:{place.port}")
+        )
 
     @classmethod
-    def on_memcached(cls, port: int) -> Django:
+    def on_memcached(cls, place: Place) -> Django:
         """Return it on memcached."""
         options = {"no_delay": True, "ignore_exc": True, "max_pool_size": 4, "use_pooling": True}
-        alias = _django_cache("memcached.PyMemcacheCache", f"{HOST}:{port}", OPTIONS=options)
+        alias = _django_cache("memcached.PyMemcacheCache", f"{HOST}:{place.port}", OPTIONS=options)
         return cls("cache", "pickle", SESSION_CACHE_ALIAS=alias)
 
     @classmethod
-    def on_files(cls, folder: Path) -> Django:
+    def on_files(cls, place: Place) -> Django:
         """Return it on files."""
+        folder = place.folder / "django"
         folder.mkdir()
         return cls("file", "json", SESSION_FILE_PATH=str(folder))
 
@@ -324,9 +326,9 @@ def _django_cache(backend: str, location: str, **more: object) -> str:
 class Beaker:
     """Beaker: its middleware makes the session object of a request and persists it when it was accessed.
 
-    The options are those that its "Configuration" calls required, and data as JSON, as "Sessions" suggests. A view
-    that changes the session calls ``save``. On memcached it takes python-memcached, which it looks for first among the
-    clients that there still are.
+    The options are those that its "Configuration" calls required, and data as JSON, as "Sessions" suggests; Beaker
+    compresses it. A view that changes the session calls ``save``. On memcached it takes python-memcached, which it
+    looks for first among the clients that there still are.
     """
 
     who = "Beaker"
@@ -344,18 +346,19 @@ class Beaker:
         self._numbers: Final = count(100)
 
     @classmethod
-    def on_redis(cls, port: int) -> Beaker:
+    def on_redis(cls, place: Place) -> Beaker:
         """Return it on Redis."""
-        return cls(type="ext:redis", url=f"redis://{HOST}:{port}")
+        return cls(type="ext:redis", url=f"redis://{HOST}:{place.port}")
 
     @classmethod
-    def on_memcached(cls, port: int, locks: Path) -> Beaker:
+    def on_memcached(cls, place: Place) -> Beaker:
         """Return it on memcached."""
-        return cls(type="ext:memcached", url=f"{HOST}:{port}", lock_dir=str(locks))
+        return cls(type="ext:memcached", url=f"{HOST}:{place.port}", lock_dir=str(place.folder / "beaker"))
 
     @classmethod
-    def on_files(cls, folder: Path) -> Beaker:
+    def on_files(cls, place: Place) -> Beaker:
         """Return it on files."""
+        folder = place.folder / "beaker"
         return cls(type="file", data_dir=str(folder / "data"), lock_dir=str(folder / "lock"))
 
     def begin(self, data: dict[str, Any]) -> dict[str, str]:
@@ -417,14 +420,15 @@ class Starsessions:
     who = "starsessions"
     serializer = "json"
 
-    def __init__(self, client: redis.asyncio.Redis) -> None:
+    def __init__(self, place: Place) -> None:
         from starlette.requests import HTTPConnection  # noqa: PLC0415  # only what takes part is loaded
         from starsessions import JsonSerializer, session  # noqa: PLC0415  # as above
         from starsessions.stores.redis import RedisStore  # noqa: PLC0415  # as above
 
         self._library: Final = session
         self._connection: Final = HTTPConnection
-        self._store: Final = RedisStore(connection=client)
+        self._client: Final = redis.asyncio.Redis(port=place.port)
+        self._store: Final = RedisStore(connection=self._client)
         self._json: Final = JsonSerializer()
         self._numbers: Final = count(100)
 
@@ -468,6 +472,10 @@ class Starsessions:
         await handler.load()
         handler.connection.session.clear()
         await self._close(handler)
+
+    async def close(self) -> None:
+        """Close the client."""
+        await self._client.aclose()
 
     def _open(self, session_id: str | None) -> SessionHandler:
         connection = self._connection({"type": "http", "headers": []})

@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import random
+import re
 import statistics
 import sys
 import time
@@ -54,6 +55,7 @@ def arguments_of(doc: str | None, *, rounds: int, quick: int = 3) -> argparse.Na
     parser.add_argument("--rounds", type=int, help=f"how often everybody takes turns (default: {rounds})")
     parser.add_argument("--quick", action="store_true", help="see that it runs; the figures are worth little")
     parser.add_argument("--record", action="store_true", help="write to docs/benchmark/ instead of build/benchmark/")
+    parser.add_argument("--to", type=Path, default=WRITTEN, help="another folder to write to")
     parser.add_argument("--folder", default=".", help="where files go; choose a disk, not a memory file system")
     parser.add_argument("--same-core", action="store_true", help="do not pin the server and the clients to cores")
     parser.add_argument("--stores", nargs="+", choices=STORES, default=list(STORES), help="the stores that take part")
@@ -66,12 +68,10 @@ def arguments_of(doc: str | None, *, rounds: int, quick: int = 3) -> argparse.Na
 
 
 def command() -> str:
-    """Return the command that repeats this run, without the folder, which is nobody else's."""
+    """Return the command that repeats this run, without the folders, which are nobody else's."""
     program, *words = sys.argv
-    if "--folder" in words:
-        at = words.index("--folder")
-        del words[at : at + 2]
-    return " ".join(["python3 dev.py benchmark", Path(program).stem, *words])
+    whole = " ".join(["python3 dev.py benchmark", Path(program).stem, *words])
+    return re.sub(r" --(folder|to)[= ]\S+", "", whole)
 
 
 # The session's data
@@ -133,6 +133,8 @@ def in_turns(
     gc.collect()
     gc.freeze()
     for number in range(rounds + 1):
+        if sys.stderr.isatty():
+            print(f"\rround {number} of {rounds}", end="\n" if number == rounds else "", file=sys.stderr, flush=True)
         for race in order.sample(races, len(races)):
             for each in order.sample(race, len(race)):
                 result = turn(each)
@@ -219,7 +221,7 @@ def write(
     name: str, given: argparse.Namespace, facts: Mapping[str, Any], figures: Sequence[Mapping[str, object]]
 ) -> None:
     """Write ``NAME.json``, and say where."""
-    folder = RECORDED if given.record else WRITTEN
+    folder = RECORDED if given.record else given.to.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     written = {
         "machine": facts,
@@ -230,4 +232,4 @@ def write(
     }
     path = folder / f"{name}.json"
     path.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
-    print(f"\nwritten to {path.relative_to(ROOT)}")
+    print(f"\nwritten to {path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}")

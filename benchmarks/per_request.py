@@ -26,12 +26,12 @@ import shutil
 import tempfile
 from contextlib import ExitStack
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgpack
 import redis
-import redis.asyncio
 from floors import (
     SERIALIZERS,
     AsyncFloor,
@@ -45,7 +45,7 @@ from floors import (
 )
 from libraries import AsyncSessionbag, Beaker, Django, FlaskSession, Sessionbag, Starsessions
 from measuring import Taken, about, arguments_of, data_of, in_turns, machine, ratio, spread, stopwatch, write
-from servers import HOST, serving
+from servers import HOST, Place, serving, stay
 from sessionbag import AsyncManagerFactory, ManagerFactory
 from wire import Traffic, Wire
 
@@ -54,7 +54,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 KINDS: Final = ("untouched", "read", "modify", "login", "logout")
-FACES: Final = ("sync", "async")
+LIBRARIES: Final = {"flask_session": FlaskSession, "django": Django, "beaker": Beaker}
+"""Those of the others that know all three stores, by what they are imported as."""
+
 OURS: Final = ("msgpack", "json")
 """The serializers that sessionbag takes part with, its default first."""
 
@@ -109,56 +111,41 @@ class Cell(NamedTuple):
 # Who takes part
 
 
-class Place(NamedTuple):
-    """Where a store is: its server's port, and a folder for files."""
-
-    port: int
-    folder: Path
-
-
 class Field:
-    """Everybody who takes part on one store, and the end of what they opened."""
+    """Everybody who takes part on one store: floors, sessionbag, and those of the others that are installed."""
 
     def __init__(self, store: str, place: Place, runner: asyncio.Runner, stack: ExitStack) -> None:
+        """Take what runs awaitables, and what closes factories and clients at its end."""
         self._store: Final = store
         self._place: Final = place
         self._runner: Final = runner
         self._stack: Final = stack
 
-    def of(self, face: str) -> list[Any]:
-        """Return those who take part with a face: floors, sessionbag, the others."""
-        everybody = self._sync() if face == "sync" else self._async()
-        return list(everybody)
-
-    def _sync(self) -> Iterator[Any]:
-        port, folder = self._place
+    def sync(self) -> Iterator[Any]:
+        """Yield those with blocking methods."""
         for serializer in SERIALIZERS:
             yield Floor(self._bare(), serializer)
         for serializer in OURS:
             factory = ManagerFactory(**self._ours(serializer), serializer=serializer)
             self._stack.callback(factory.close)
             yield Sessionbag(factory, serializer)
-        if self._store == "redis":
-            yield from (FlaskSession.on_redis(port), Django.on_redis(port), Beaker.on_redis(port))
-        elif self._store == "memcached":
-            yield from (FlaskSession.on_memcached(port), Django.on_memcached(port))
-            yield Beaker.on_memcached(port, folder / "locks")
-        else:
-            yield from (FlaskSession.on_files(folder / "flask"), Django.on_files(folder / "django"))
-            yield Beaker.on_files(folder / "beaker")
+        for package, library in LIBRARIES.items():
+            if find_spec(package) is not None:
+                yield getattr(library, f"on_{self._store}")(self._place)
 
-    def _async(self) -> Iterator[Any]:
+    def awaited(self) -> Iterator[Any]:
+        """Yield those with awaited methods. Nobody's sessions are kept in pickle here."""
         for serializer in SERIALIZERS:
             if serializer.name in OURS:
                 yield AsyncFloor(self._bare_async(), serializer)
         for serializer in OURS:
             factory = AsyncManagerFactory(**self._ours(f"async-{serializer}"), serializer=serializer)
-            self._stack.callback(lambda factory=factory: self._runner.run(factory.close()))
+            self._close(factory.close)
             yield AsyncSessionbag(factory, serializer)
-        if self._store == "redis":
-            client = redis.asyncio.Redis(port=self._place.port)
-            self._stack.callback(lambda: self._runner.run(client.aclose()))
-            yield Starsessions(client)
+        if self._store == "redis" and find_spec("starsessions") is not None:
+            library = Starsessions(self._place)
+            self._close(library.close)
+            yield library
 
     def _ours(self, name: str) -> dict[str, Any]:
         port, folder = self._place
@@ -178,14 +165,16 @@ class Field:
         if self._store != "redis":
             return InThreads(self._bare())
         bare = BareAsyncRedis(self._place.port)
-        self._stack.callback(lambda: self._runner.run(bare.close()))
+        self._close(bare.close)
         return bare
+
+    def _close(self, close: Callable[[], Any]) -> None:
+        self._stack.callback(lambda: self._runner.run(close()))
 
 
 def cells_of(store: str, field: Field, sizes: Sequence[int]) -> Iterator[Cell]:
     """Yield everything that is measured on a store. A bare client has nothing to do for an untouched session."""
-    for face in FACES:
-        everybody = field.of(face)
+    for face, everybody in {"sync": field.sync(), "async": field.awaited()}.items():
         for size, kind, contender in itertools.product(sizes, KINDS, everybody):
             if hasattr(contender, kind):
                 yield Cell(store, face, size, kind, contender)
@@ -379,6 +368,8 @@ def _or_none(number: float | None, form: str) -> str:
 
 def run(given: Namespace) -> list[dict[str, Any]]:
     """Check, count and measure."""
+    if not given.same_core:
+        stay()
     with ExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=given.folder, prefix="benchmark-")))
         runner = stack.enter_context(asyncio.Runner())

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +24,13 @@ CORES: Final = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity
 """Those that this program was started on, where the system tells."""
 
 PROGRAMS: Final = {"redis": ("redis-server", "valkey-server"), "memcached": ("memcached",)}
+
+
+class Place(NamedTuple):
+    """Where a store is: its server's port on this machine, and a folder for files."""
+
+    port: int
+    folder: Path
 
 
 def program_of(store: str) -> str | None:
@@ -58,6 +65,7 @@ def serving(store: str, *more: str, pinned: bool = False) -> Iterator[int]:
         with running([program, *arguments[store], *more], port, Path(folder)) as pid:
             if pinned:
                 pin(pid)
+                stay()
             yield port
 
 
@@ -91,8 +99,13 @@ def running(
 
 
 def pin(pid: int) -> None:
-    """Keep all threads of a server on the last core and this program on the first one, where the system can do so."""
+    """Keep all threads of a server on the last core, where the system can do so and there is more than one."""
     if len(CORES) > 1:
         for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208  # numbers
             os.sched_setaffinity(int(thread), CORES[-1:])
+
+
+def stay() -> None:
+    """Keep this program, and the threads it starts from now on, on the first core, as in `pin`."""
+    if len(CORES) > 1:
         os.sched_setaffinity(0, CORES[:1])
