@@ -180,16 +180,20 @@ AsyncStore: TypeAlias = BareAsyncRedis | InThreads
 # Floors
 
 
-class Floor:
-    """What a request takes on a bare store. One that does not touch its session takes nothing."""
+class _OnStore:
+    """What both kinds of floor have."""
 
-    def __init__(self, store: Store, serializer: Serializer) -> None:
+    def __init__(self, store: Any, serializer: Serializer) -> None:  # noqa: ANN401  # a `Store` or an `AsyncStore`
         self.who: Final = store.who
         self.serializer: Final = serializer.name
         self._store: Final = store
         self._dumps: Final = serializer.dumps
         self._loads: Final = serializer.loads
         self._numbers: Final = count(100)
+
+
+class Floor(_OnStore):
+    """What a request takes on a `Store`. One that does not touch its session takes nothing."""
 
     def begin(self, data: dict[str, Any]) -> str:
         """Store data, and return its key."""
@@ -218,16 +222,8 @@ class Floor:
         self._store.delete(key)
 
 
-class AsyncFloor:
-    """What a request takes on a bare store whose methods are awaited."""
-
-    def __init__(self, store: AsyncStore, serializer: Serializer) -> None:
-        self.who: Final = store.who
-        self.serializer: Final = serializer.name
-        self._store: Final = store
-        self._dumps: Final = serializer.dumps
-        self._loads: Final = serializer.loads
-        self._numbers: Final = count(100)
+class AsyncFloor(_OnStore):
+    """What a request takes on an `AsyncStore`."""
 
     async def begin(self, data: dict[str, Any]) -> str:
         """Store data, and return its key."""

@@ -205,6 +205,16 @@ def _processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
+def file_system(folder: str) -> str | None:
+    """Return the kind of file system that a folder is on, where the system tells it."""
+    mounts = Path("/proc/self/mounts")
+    if not mounts.exists():
+        return None
+    place = Path(folder).resolve()
+    kinds = {Path(words[1]): words[2] for words in map(str.split, mounts.read_text(encoding="utf-8").splitlines())}
+    return kinds[max((root for root in kinds if place.is_relative_to(root)), key=lambda root: len(root.parts))]
+
+
 def about(facts: Mapping[str, Any]) -> str:
     """Return the lines that stand above a table."""
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
@@ -213,6 +223,7 @@ def about(facts: Mapping[str, Any]) -> str:
         f"sessionbag {sessionbag.__version__} on {facts['python']}, {place}",
         f"with {versions}" if versions else "",
         f"servers {facts['servers']}" if facts["servers"] else "",
+        f"files on {facts['files']}" if facts.get("files") else "",
     ]
     return "\n".join(filter(None, lines))
 

@@ -4,7 +4,7 @@ Run it with ``python3 dev.py benchmark per_request``, and with ``--record`` to w
 each store is started for it, on another core than this program unless ``--same-core`` leaves that to the scheduler.
 Everybody takes turns within each round: those who do the same one right after the other, in an order that is drawn
 anew. A turn begins on an empty store with sessions of its own, the making of which is not timed, and does the same
-several times:
+several times, after once that is not timed either:
 
 - ``untouched``: a visitor with a session comes by, and the view does not look at it;
 - ``read``: the view reads one value;
@@ -44,7 +44,19 @@ from floors import (
     memcached_client,
 )
 from libraries import AsyncSessionbag, Beaker, Django, FlaskSession, Sessionbag, Starsessions
-from measuring import Taken, about, arguments_of, data_of, in_turns, machine, ratio, spread, stopwatch, write
+from measuring import (
+    Taken,
+    about,
+    arguments_of,
+    data_of,
+    file_system,
+    in_turns,
+    machine,
+    ratio,
+    spread,
+    stopwatch,
+    write,
+)
 from servers import HOST, Place, serving, stay
 from sessionbag import AsyncManagerFactory, ManagerFactory
 from wire import Traffic, Wire
@@ -60,10 +72,10 @@ LIBRARIES: Final = {"flask_session": FlaskSession, "django": Django, "beaker": B
 OURS: Final = ("msgpack", "json")
 """The serializers that sessionbag takes part with, its default first."""
 
-REPETITIONS: Final = {1: 100, 10: 60, 100: 12}
+REPETITIONS: Final = {1: 50, 10: 30, 100: 8}
 """How often a turn does the same, by the size of the data in KiB."""
 
-QUICKLY: Final = 10
+QUICKLY: Final = 5
 """What these are divided by for ``--quick``."""
 
 ONE_SESSION: Final = frozenset({"untouched", "read", "modify"})
@@ -214,7 +226,8 @@ class Course:
     def turn(self, cell: Cell) -> Taken:
         """Let a cell do its work several times, and empty the store."""
         times = max(3, REPETITIONS[cell.size] // self._divisor)
-        visitors = self.visitors(cell, times)
+        first, *visitors = self.visitors(cell, 1 + times)
+        self.call(cell, cell.kind, first)
         if cell.face == "sync":
             taken = _timed(getattr(cell.contender, cell.kind), visitors)
         else:
@@ -419,6 +432,8 @@ def main() -> None:
     figures = run(given)
     servers = [store for store in given.stores if store != "files"]
     facts = machine(PACKAGES, servers=servers, pinned=not given.same_core if servers else None)
+    if "files" in given.stores:
+        facts["files"] = file_system(given.folder)
     print(about(facts))
     print_tables(figures)
     write("per-request", given, facts, figures)
