@@ -176,7 +176,7 @@ def benchmark(session: nox.Session) -> None:
         "pymemcache",
         "python-memcached",
     )
-    install(session, *peers, "--upgrade")
+    install(session, *peers, "--upgrade", "--upgrade-strategy=eager")
     words = [word for word in session.posargs if word != "--"]
     for program in [word for word in words if word in BENCHMARKS] or BENCHMARKS:
         session.run("python", f"benchmarks/{program}.py", *(word for word in words if word not in BENCHMARKS))
