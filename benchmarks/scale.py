@@ -1,0 +1,111 @@
+"""How the cost of sessions grows: with stored sessions, threads, concurrent tasks, bytes and installed distributions.
+
+Run it with ``python3 dev.py benchmark scale``, or, where sessionbag and its adapters are installed, with
+``python benchmarks/scale.py``. Servers are started for it, on another core than the clients, unless ``--same-core``
+leaves that to the scheduler. Who is compared takes turns; figures are medians over the rounds, with the quartiles.
+
+- stored: sessions of 1 KiB, from a thousand to a million in Redis and to 100,000 as files; ``--whole`` goes to a
+  million files, too, which takes some minutes and 5 GB of disk. The adapters fill the stores; from 100,000 sessions on
+  Redis copies a record itself. Requests go to sessions chosen at random. What they cost, what a clean-up costs for each
+  stored session, and the bytes and inodes that one takes.
+- threads, tasks: requests per second of one factory, beside one bare client.
+- bytes: one session that grows, beside a bare client that encodes the same data with the same serializer.
+- discovery, import: milliseconds until adapters are found among so many further installed distributions, and
+  milliseconds of processor time to import the core.
+
+With ``--quick`` the curve over stored sessions ends at 10,000.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from measuring import about, arguments_of, machine, write
+from scale_parallel import over_tasks, over_threads
+from scale_points import table
+from scale_sizes import over_sizes
+from scale_startup import discovery, imports
+from scale_stored import on_files, on_redis
+from scale_visits import files, memcached_at, redis_at
+from servers import CORES, serving
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Iterator
+
+    from scale_points import Point
+
+COUNTS: Final = (1_000, 10_000, 100_000, 1_000_000)
+"""Stored sessions."""
+
+QUICK: Final = 10_000
+DEFAULT: Final = {"files": 100_000, "redis": 1_000_000}
+"""Where the curves end, unless they are wanted whole."""
+
+PACKAGES: Final = ("redis", "pymemcache", "msgpack")
+
+
+def main() -> None:
+    """Measure, report and write."""
+    given = arguments_of(__doc__, rounds=10, flags={"--whole": "store a million sessions as files, too"})
+    servers = [store for store in ("redis", "memcached") if store in given.stores]
+    facts = machine(PACKAGES, servers=servers, pinned=not given.same_core)
+    print(about(facts), end="\n\n", flush=True)
+    points: list[Point] = []
+    for curve in _curves(given):
+        points += curve
+        print(table(points[-len(curve) :]), end="\n\n", flush=True)
+    write("scale", given, facts, [asdict(point) for point in points])
+
+
+def _curves(given: argparse.Namespace) -> Iterator[list[Point]]:
+    """Yield the points of one curve after the other; the servers have a core of their own while they are asked."""
+    rounds, pinned = given.rounds, not given.same_core
+    yield [*discovery(rounds), *imports(rounds)]
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=given.folder, prefix="benchmark-"))).resolve()
+        if "files" in given.stores:
+            yield _all(over_sizes(files(folder / "bytes"), rounds))
+            yield _all(over_threads(files(folder / "threads"), _half(rounds)))
+            yield _all(on_files(folder / "stored", _counts("files", given), rounds))
+    if "memcached" in given.stores:
+        with serving("memcached", pinned=pinned) as port:
+            yield _all(over_sizes(memcached_at(port), rounds))
+        _all_cores()
+    if "redis" in given.stores:
+        with serving("redis", pinned=pinned) as port:
+            yield _all(over_sizes(redis_at(port), rounds))
+            yield _all(over_threads(redis_at(port), _half(rounds)))
+            yield over_tasks(port, _half(rounds))
+        with serving("redis", pinned=pinned) as port:
+            yield _all(on_redis(port, _counts("redis", given), rounds))
+
+
+def _all(points: Iterable[Point]) -> list[Point]:
+    return list(points)
+
+
+def _half(rounds: int) -> int:
+    """Return fewer rounds, for turns that take long; quartiles need two."""
+    return max(2, rounds // 2)
+
+
+def _counts(store: str, given: argparse.Namespace) -> list[int]:
+    """Return the numbers of stored sessions."""
+    end = QUICK if given.quick else max(COUNTS) if given.whole else DEFAULT[store]
+    return [count for count in COUNTS if count <= end]
+
+
+def _all_cores() -> None:
+    """Use every core again."""
+    if CORES:
+        os.sched_setaffinity(0, CORES)
+
+
+if __name__ == "__main__":
+    main()
