@@ -195,8 +195,9 @@ def losses(session: nox.Session) -> None:
 
 @nox.session(requires=["build"])
 def docs(session: nox.Session) -> None:
-    """Build the guide as web pages, with warnings as errors, into build/docs/."""
+    """Test what draws the guide's charts, and build it as web pages, with warnings as errors, into build/docs/."""
     install(session, *group("docs"), *group("test"))
+    session.run("pytest", "--quiet", "docs/_ext/tests")
     session.run("sphinx-build", "-W", "--keep-going", "-q", "docs", "build/docs", *session.posargs)
     session.log("the guide is in build/docs/index.html")
 

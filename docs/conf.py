@@ -14,6 +14,7 @@ copyright = "the sessionbag developers"  # noqa: A001  # Sphinx reads it by this
 release = version = version_of("sessionbag")
 
 extensions = ["benchmark_charts", "myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton"]
+exclude_patterns = ["_ext"]
 html_static_path = ["_static"]
 myst_enable_extensions = ["colon_fence", "deflist", "substitution"]
 myst_heading_anchors = 3
