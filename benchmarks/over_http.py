@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from measuring import about, arguments_of, in_turns, machine, spread, write
+from measuring import about, arguments_of, file_system, in_turns, machine, spread, write
 from over_http_load import SCRIPT, Load, begin, load, wrk
 from over_http_sites import WITHOUT
 from servers import CORES, HOST, free_port, running, serving
@@ -99,6 +99,7 @@ def main() -> None:
     wrk()
     facts = machine(PACKAGES, servers=("redis", "memcached"), pinned=False)
     facts["servers"] = "applications on other cores than stores and load" if _apart(given) else None
+    facts["files"] = file_system(given.folder)
     print(about(facts), end="\n\n", flush=True)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=given.folder, prefix="benchmark-"))).resolve()

@@ -6,8 +6,8 @@ leaves that to the scheduler. Who is compared takes turns; figures are medians o
 
 - stored: sessions of 1 KiB, from a thousand to a million in Redis and to 100,000 as files; ``--whole`` goes to a
   million files, too, which takes some minutes and 5 GB of disk. The adapters fill the stores; from 100,000 sessions on
-  Redis copies a record itself. Requests go to sessions chosen at random. What they cost, what a clean-up costs for each
-  stored session, and the bytes and inodes that one takes.
+  Redis copies a record itself. Requests go to sessions chosen at random, in stores with few and with many sessions in
+  turns. What they cost, what a clean-up costs for each stored session, and the bytes and inodes that one takes.
 - threads, tasks: requests per second of one factory, beside one bare client.
 - bytes: one session that grows, beside a bare client that encodes the same data with the same serializer.
 - discovery, import: milliseconds until adapters are found among so many further installed distributions, and
@@ -25,12 +25,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from measuring import about, arguments_of, machine, write
+from measuring import about, arguments_of, file_system, machine, write
 from scale_parallel import over_tasks, over_threads
 from scale_points import table
 from scale_sizes import over_sizes
 from scale_startup import discovery, imports
-from scale_stored import on_files, on_redis
+from scale_stored import files_with, over_stored, redis_with
 from scale_visits import files, memcached_at, redis_at
 from servers import CORES, serving
 
@@ -55,6 +55,7 @@ def main() -> None:
     given = arguments_of(__doc__, rounds=10, flags={"--whole": "store a million sessions as files, too"})
     servers = [store for store in ("redis", "memcached") if store in given.stores]
     facts = machine(PACKAGES, servers=servers, pinned=not given.same_core)
+    facts["files"] = file_system(given.folder)
     print(about(facts), end="\n\n", flush=True)
     points: list[Point] = []
     for curve in _curves(given):
@@ -65,29 +66,36 @@ def main() -> None:
 
 def _curves(given: argparse.Namespace) -> Iterator[list[Point]]:
     """Yield the points of one curve after the other; the servers have a core of their own while they are asked."""
-    rounds, pinned = given.rounds, not given.same_core
-    yield [*discovery(rounds), *imports(rounds)]
+    yield [*discovery(given.rounds), *imports(given.rounds)]
+    curves = {"files": _on_files, "memcached": _on_memcached, "redis": _on_redis}
+    for store, curves_of in curves.items():
+        if store in given.stores:
+            for points in curves_of(given):
+                yield list(points)
+            _use_all_cores()
+
+
+def _on_files(given: argparse.Namespace) -> Iterator[Iterable[Point]]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=given.folder, prefix="benchmark-"))).resolve()
-        if "files" in given.stores:
-            yield _all(over_sizes(files(folder / "bytes"), rounds))
-            yield _all(over_threads(files(folder / "threads"), _half(rounds)))
-            yield _all(on_files(folder / "stored", _counts("files", given), rounds))
-    if "memcached" in given.stores:
-        with serving("memcached", pinned=pinned) as port:
-            yield _all(over_sizes(memcached_at(port), rounds))
-        _all_cores()
-    if "redis" in given.stores:
-        with serving("redis", pinned=pinned) as port:
-            yield _all(over_sizes(redis_at(port), rounds))
-            yield _all(over_threads(redis_at(port), _half(rounds)))
-            yield over_tasks(port, _half(rounds))
-        with serving("redis", pinned=pinned) as port:
-            yield _all(on_redis(port, _counts("redis", given), rounds))
+        yield over_sizes(files(folder / "bytes"), given.rounds)
+        yield over_threads(files(folder / "threads"), _half(given.rounds))
+        yield over_stored(files_with(stack, folder, _counts("files", given)), given.rounds)
 
 
-def _all(points: Iterable[Point]) -> list[Point]:
-    return list(points)
+def _on_memcached(given: argparse.Namespace) -> Iterator[Iterable[Point]]:
+    with serving("memcached", pinned=not given.same_core) as port:
+        yield over_sizes(memcached_at(port), given.rounds)
+
+
+def _on_redis(given: argparse.Namespace) -> Iterator[Iterable[Point]]:
+    pinned = not given.same_core
+    with serving("redis", pinned=pinned) as port:
+        yield over_sizes(redis_at(port), given.rounds)
+        yield over_threads(redis_at(port), _half(given.rounds))
+        yield over_tasks(port, _half(given.rounds))
+    with ExitStack() as stack:
+        yield over_stored(redis_with(stack, _counts("redis", given), pinned=pinned), given.rounds)
 
 
 def _half(rounds: int) -> int:
@@ -101,7 +109,7 @@ def _counts(store: str, given: argparse.Namespace) -> list[int]:
     return [count for count in COUNTS if count <= end]
 
 
-def _all_cores() -> None:
+def _use_all_cores() -> None:
     """Use every core again."""
     if CORES:
         os.sched_setaffinity(0, CORES)

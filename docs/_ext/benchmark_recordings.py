@@ -78,6 +78,7 @@ def facts(recording: Recording) -> list[tuple[str, str]]:
         "machine": f"{machine['processor']}, {machine['cores']} cores, {machine['system']}",
         "Python": machine["python"],
         "servers": machine["servers"],
+        "files on": machine.get("files"),
         "versions": versions,
     }
     return [(name, str(value)) for name, value in known.items() if value]
