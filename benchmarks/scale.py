@@ -47,6 +47,9 @@ QUICK: Final = 10_000
 DEFAULT: Final = {"files": 100_000, "redis": 1_000_000}
 """Where the curves end, unless they are wanted whole."""
 
+SECONDS: Final = 0.25
+"""What a turn takes in which requests are counted."""
+
 PACKAGES: Final = ("redis", "pymemcache", "msgpack")
 
 
@@ -79,7 +82,7 @@ def _on_files(given: argparse.Namespace) -> Iterator[Iterable[Point]]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=given.folder, prefix="benchmark-"))).resolve()
         yield over_sizes(files(folder / "bytes"), given.rounds)
-        yield over_threads(files(folder / "threads"), _half(given.rounds))
+        yield over_threads(files(folder / "threads"), *_half(given))
         yield over_stored(files_with(stack, folder, _counts("files", given)), given.rounds)
 
 
@@ -92,15 +95,15 @@ def _on_redis(given: argparse.Namespace) -> Iterator[Iterable[Point]]:
     pinned = not given.same_core
     with serving("redis", pinned=pinned) as port:
         yield over_sizes(redis_at(port), given.rounds)
-        yield over_threads(redis_at(port), _half(given.rounds))
-        yield over_tasks(port, _half(given.rounds))
+        yield over_threads(redis_at(port), *_half(given))
+        yield over_tasks(port, *_half(given))
     with ExitStack() as stack:
         yield over_stored(redis_with(stack, _counts("redis", given), pinned=pinned), given.rounds)
 
 
-def _half(rounds: int) -> int:
-    """Return fewer rounds, for turns that take long; quartiles need two."""
-    return max(2, rounds // 2)
+def _half(given: argparse.Namespace) -> tuple[int, float]:
+    """Return fewer rounds, of which quartiles need two, and the seconds of a turn: for turns that end by the clock."""
+    return max(2, given.rounds // 2), SECONDS / 10 if given.quick else SECONDS
 
 
 def _counts(store: str, given: argparse.Namespace) -> list[int]:

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 THREADS: Final = (1, 2, 4, 8, 16, 32, 64)
 TASKS: Final = (1, 10, 100, 1_000)
 SIZE: Final = 1024
-SECONDS: Final = 0.25
-"""How long one turn takes: longer where there are so many at work that each would hardly get to do anything."""
-
 LIMIT: Final = 50
 """Connections that the adapter opens at most, unless it is told otherwise: bare clients are measured with as many."""
 
@@ -39,8 +36,11 @@ class Turn(NamedTuple):
     visit: Callable[[int], object]
 
 
-def over_threads(store: Store, rounds: int) -> Iterator[Point]:
-    """Yield the points of a store for each number of threads, all of which use one factory or one client."""
+def over_threads(store: Store, rounds: int, seconds: float) -> Iterator[Point]:
+    """Yield the points of a store for each number of threads, all of which use one factory or one client.
+
+    A turn takes so many seconds.
+    """
     with store.visits(SIZE) as visits:
         visits.fill(range(max(THREADS)))
         visits.fill_bare(range(max(THREADS)))
@@ -55,12 +55,12 @@ def over_threads(store: Store, rounds: int) -> Iterator[Point]:
             for threads in THREADS
             for who, kind, visit in kinds
         ]
-        rates = [[_in_threads(turn) for turn in turns] for _ in range(rounds + 1)][1:]
+        rates = [[_in_threads(turn, seconds) for turn in turns] for _ in range(rounds + 1)][1:]
     for turn, own in zip(turns, zip(*rates, strict=True), strict=True):
         yield turn.place.found("requests/s", own)
 
 
-def _in_threads(turn: Turn) -> float:
+def _in_threads(turn: Turn, seconds: float) -> float:
     """Return the requests per second that the threads do together."""
     threads = turn.place.at
     gate = threading.Barrier(threads)
@@ -73,7 +73,7 @@ def _in_threads(turn: Turn) -> float:
             raise
         gate.wait()
         done, begun = 0, time.perf_counter()
-        while time.perf_counter() < begun + SECONDS:
+        while time.perf_counter() < begun + seconds:
             turn.visit(number)
             done += 1
         return done, begun, time.perf_counter()
@@ -83,16 +83,19 @@ def _in_threads(turn: Turn) -> float:
     return sum(done) / (max(ended) - min(begun))
 
 
-def over_tasks(port: int, rounds: int) -> list[Point]:
-    """Return the points of a Redis server for each number of sessions that one event loop serves at once."""
-    return asyncio.run(_over_tasks(port, rounds))
+def over_tasks(port: int, rounds: int, seconds: float) -> list[Point]:
+    """Return the points of a Redis server for each number of sessions that one event loop serves at once.
+
+    A turn takes so many seconds, and longer where it takes longer until everybody had his.
+    """
+    return asyncio.run(_over_tasks(port, rounds, seconds))
 
 
-async def _over_tasks(port: int, rounds: int) -> list[Point]:
+async def _over_tasks(port: int, rounds: int, seconds: float) -> list[Point]:
     async with AsyncExitStack() as stack:
         kinds = await _kinds(stack, port)
         places = [(Place("tasks", "redis", who, kind, tasks), visit) for tasks in TASKS for who, kind, visit in kinds]
-        rates = [[await _in_tasks(visit, place.at) for place, visit in places] for _ in range(rounds + 1)][1:]
+        rates = [[await _in_tasks(visit, place.at, seconds) for place, visit in places] for _ in range(rounds + 1)][1:]
     return [place.found("requests/s", own) for (place, _), own in zip(places, zip(*rates, strict=True), strict=True)]
 
 
@@ -153,12 +156,12 @@ async def _begin(factory: AsyncManagerFactory) -> str:
     return session_id
 
 
-async def _in_tasks(visit: Callable[[int], Awaitable[object]], tasks: int) -> float:
+async def _in_tasks(visit: Callable[[int], Awaitable[object]], tasks: int, seconds: float) -> float:
     """Return the requests per second that the tasks do together."""
     await asyncio.gather(*map(visit, range(tasks)))  # connections are made
     done = 0
     begun = time.perf_counter()
-    until = begun + SECONDS
+    until = begun + seconds
 
     async def work(number: int) -> None:
         nonlocal done
