@@ -44,15 +44,16 @@ def _traffic(folder: Path) -> Table:
     """Return the round trips of all who were measured."""
     figures = recorded(folder, "per-request").figures
     size = min(each["bytes"] for each in figures)
-    lines: dict[tuple[str, str, str], dict[str, float | None]] = {}
+    lines: dict[str, dict[str, float | None]] = {}
     for each in figures:
         ours_again = each["who"] == OURS and each["serializer"] != DEFAULT
         if each["bytes"] == size and each["who"] in {OURS, *PEERS} and not ours_again:
-            line = (STORES[each["store"]], each["who"], each["face"])
+            line = f"{STORES[each['store']]}, {each['face']}: {each['who']}"
             lines.setdefault(line, {})[each["kind"]] = each["round_trips"]
     counted = {line: trips for line, trips in lines.items() if any(count is not None for count in trips.values())}
-    rows = [(*line, *(_count(trips.get(kind)) for kind in KINDS)) for line, trips in counted.items()]
-    return Table(("store", "sessions of", "", *KINDS), rows)
+    return Table(
+        ("", *KINDS), [(line, *(_count(trips.get(kind)) for kind in KINDS)) for line, trips in counted.items()]
+    )
 
 
 def _count(trips: float | None) -> str:
