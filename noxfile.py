@@ -174,7 +174,7 @@ def benchmark(session: nox.Session) -> None:
         "django",
         "flask",
         "gunicorn",
-        "uvicorn",
+        "uvicorn[standard]",
         "redis",
         "pymemcache",
         "python-memcached",

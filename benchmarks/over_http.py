@@ -39,7 +39,18 @@ SERVERS: Final = {
 KINDS: Final = ("read", "modify")
 CONNECTIONS: Final = 16
 PEERS: Final = {"Flask": "Flask-Session", "Django": "Django", "Starlette": "starsessions"}
-PACKAGES: Final = ("gunicorn", "uvicorn", "Flask", "Flask-Session", "Django", "starlette", "starsessions", "redis")
+PACKAGES: Final = (
+    "gunicorn",
+    "uvicorn",
+    "uvloop",
+    "httptools",
+    "Flask",
+    "Flask-Session",
+    "Django",
+    "starlette",
+    "starsessions",
+    "redis",
+)
 
 
 class Site(NamedTuple):
