@@ -1,4 +1,4 @@
-"""What `scale.py` measures: requests to sessions, and the same bytes through a bare client.
+"""What `scale.py` measures: requests to sessions, and the same data through the bare clients of `floors.py`.
 
 A visit is a function that takes the number of a session and does one request to it. The sessions of one `Visits` all
 hold the same data, and each has an id that follows from its number, so that any number of them can be stored and found
@@ -9,22 +9,22 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-import redis
-from pymemcache.client.base import PooledClient
+import floors
 from servers import HOST
-from sessionbag import AdapterFactory, ManagerFactory, MsgpackSerializer, SessionHandler
+from sessionbag import AdapterFactory, ManagerFactory, SessionHandler
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 LIFETIME: Final = 86_400
+"""Seconds: so many that no read of a run has to start the idle clock again."""
+
 PREFIX: Final = "scale-"
-CODEC: Final = MsgpackSerializer()
-"""What the bare clients encode with, too."""
+CODEC: Final = next(each for each in floors.SERIALIZERS if each.name == "msgpack")
+"""What the bare clients encode with: as sessionbag, unless it is told otherwise."""
 
 
 def data_of(size: int) -> dict[str, object]:
@@ -50,26 +50,15 @@ def key_of(number: int) -> str:
     return hashlib.sha256(b"session\0" + id_of(number).encode()).hexdigest()
 
 
-class Bare(Protocol):
-    """A bare client that reads and writes what is stored under a key."""
-
-    def get(self, key: str) -> bytes:
-        """Read."""
-        ...
-
-    def put(self, key: str, data: bytes) -> None:
-        """Replace."""
-        ...
-
-
 class Visits:
     """Sessions in one store, ours and those of a bare client beside them."""
 
-    def __init__(self, factory: ManagerFactory, handler: SessionHandler, bare: Bare, size: int) -> None:
+    def __init__(self, factory: ManagerFactory, handler: SessionHandler, store: Store, size: int) -> None:
         """Store the first session through the public face, and keep its record for all others."""
         self.factory: Final = factory
         self.handler: Final = handler
-        self._bare: Final = bare
+        self._bare: Final = store.bare
+        self._name_of: Final = store.name_of
         self.data: Final = data_of(size)
         first = factory.new_instance()
         first.update(self.data)
@@ -89,7 +78,7 @@ class Visits:
     def fill_bare(self, numbers: range) -> None:
         """Store the same data with the bare client, where it has a name of its own."""
         for number in numbers:
-            self._bare.put(f"bare{number}", self._encoded)
+            self._bare.set(f"bare{number}", self._encoded)
 
     # Requests
 
@@ -126,66 +115,11 @@ class Visits:
         key = f"bare{number}"
         data = CODEC.loads(self._bare.get(key))
         data["user_id"] = (data["user_id"] + 1) % 100 + 256
-        self._bare.put(key, CODEC.dumps(data))
+        self._bare.set(key, CODEC.dumps(data))
 
     def raw_read(self, number: int) -> bytes:
         """Read a record with the bare client, which does not decode it: a record is more than data."""
-        return self._bare.get(key_of(number))
-
-
-class BareFiles:
-    """Python's own means on the files of the adapter, or on files in one folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder: Final = str(folder)
-
-    def _path(self, key: str) -> str:
-        return f"{self._folder}/{key[:2]}/{PREFIX}{key}"
-
-    def get(self, key: str) -> bytes:
-        """Read a file."""
-        with open(self._path(key), "rb") as file:  # noqa: PTH123  # the floor is the fastest plain way
-            return file.read()
-
-    def put(self, key: str, data: bytes) -> None:
-        """Write a new file over the old one."""
-        path = self._path(key)
-        temporary = f"{path}.new"
-        with open(temporary, "wb") as file:  # noqa: PTH123  # as above
-            file.write(data)
-        os.replace(temporary, path)  # noqa: PTH105  # as above
-
-
-class BareRedis:
-    """redis-py's own client."""
-
-    def __init__(self, port: int) -> None:
-        self.client: Final = redis.Redis(HOST, port)
-
-    def get(self, key: str) -> bytes:
-        """GET."""
-        found: bytes = self.client.get(PREFIX + key)
-        return found
-
-    def put(self, key: str, data: bytes) -> None:
-        """SET with an expiry."""
-        self.client.set(PREFIX + key, data, ex=LIFETIME)
-
-
-class BareMemcached:
-    """pymemcache's own client."""
-
-    def __init__(self, port: int) -> None:
-        self._client: Final = PooledClient((HOST, port), no_delay=True, timeout=10.0, default_noreply=False)
-
-    def get(self, key: str) -> bytes:
-        """Get."""
-        found: bytes = self._client.get(PREFIX + key)
-        return found
-
-    def put(self, key: str, data: bytes) -> None:
-        """Set."""
-        self._client.set(PREFIX + key, data, LIFETIME)
+        return self._bare.get(self._name_of(key_of(number)))
 
 
 class Store(NamedTuple):
@@ -194,7 +128,9 @@ class Store(NamedTuple):
     name: str
     adapter: str
     options: dict[str, object]
-    bare: Bare
+    bare: floors.Store
+    name_of: Callable[[str], str]
+    """Returns the name that the record of a key has to the bare client."""
 
     @contextlib.contextmanager
     def visits(self, size: int) -> Iterator[Visits]:
@@ -204,24 +140,24 @@ class Store(NamedTuple):
         with ManagerFactory(
             adapter=self.adapter, options=self.options, lifetime=LIFETIME, absolute_lifetime=None
         ) as factory:
-            yield Visits(factory, handler, self.bare, size)
+            yield Visits(factory, handler, self, size)
         handler.close()
 
 
 def files(folder: Path) -> Store:
     """Return the store in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "ba").mkdir(exist_ok=True)  # the bare files' own shard, for keys that begin with "bare"
-    return Store("files", "stream", {"save_path": str(folder), "prefix": PREFIX}, BareFiles(folder))
+    options = {"save_path": str(folder), "prefix": PREFIX}
+    return Store("files", "stream", options, floors.BareFiles(folder), lambda key: f"{key[:2]}/{PREFIX}{key}")
 
 
 def redis_at(port: int) -> Store:
     """Return the store on a Redis server; time limits are long, because the machine may be busy."""
     options = {"port": port, "prefix": PREFIX, "timeout": 10.0, "pool_timeout": 30.0}
-    return Store("redis", "redis", options, BareRedis(port))
+    return Store("redis", "redis", options, floors.BareRedis(port), PREFIX.__add__)
 
 
 def memcached_at(port: int) -> Store:
     """Return the store on a memcached server."""
     options = {"servers": f"{HOST}:{port}", "prefix": PREFIX, "timeout": 10.0}
-    return Store("memcached", "memcached", options, BareMemcached(port))
+    return Store("memcached", "memcached", options, floors.BareMemcached(port), PREFIX.__add__)
