@@ -13,7 +13,7 @@ author = "The sessionbag developers"
 copyright = "the sessionbag developers"  # noqa: A001  # Sphinx reads it by this name
 release = version = version_of("sessionbag")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton", "captions"]
 myst_enable_extensions = ["colon_fence", "deflist", "substitution"]
 myst_heading_anchors = 3
 myst_substitutions = substitutions()
@@ -24,6 +24,8 @@ html_title = f"sessionbag {release}"
 html_static_path = ["_static"]
 html_css_files = ["guide.css"]
 html_show_sourcelink = False
+html_use_index = False  # it is searched, and its lines are wider than a page
+html_domain_indices = False
 copybutton_prompt_text = "$ "
 
 # The reference is made of the docstrings: a name in single backquotes is a link where the guide knows it.

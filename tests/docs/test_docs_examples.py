@@ -150,6 +150,18 @@ def test_the_tokens_of_their_page_are_told_from_forged_ones_and_change_at_a_logi
     assert ask(page.is_genuine, token, cookie=cookie)[0] == "False"
 
 
+def test_the_pages_of_their_page_greet_by_the_session_s_name(ask):
+    """In a template of Python's own and in Jinja, for a stranger and for Ada."""
+    page = guide("templates.md")
+
+    strange = [ask(page.page)[0], ask(page.jinja_page)[0]]
+    _, cookie = ask(lambda: page.current_session().set("name", "Ada"))
+    known = [ask(page.page, cookie=cookie)[0], ask(page.jinja_page, cookie=cookie)[0]]
+
+    assert strange == ["<p>Please log in</p>", "Hello, stranger"]
+    assert known == ["<p>Hello, Ada</p>", "Hello, Ada"]
+
+
 def test_the_application_of_the_readme_counts_the_visits_of_each_visitor():
     """Two visits of one visitor are counted together, and those of another one apart."""
     [code] = examples(ROOT / "README.md")
