@@ -20,8 +20,8 @@ ROW = re.compile(r"^\| (.+?) \| (.+?) \| ?(.*?) ?\|$", re.MULTILINE)
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
 MEMBERS = {
     "The manager": (
-        "Manager ManagerInterface SESSION_DISABLED SESSION_NONE SESSION_ACTIVE __get __set __isset __unset start exists "
-        "status get set has remove getId setId getName setName regenerateId destroy getAdapter setAdapter getOptions "
+        "Manager ManagerInterface SESSION_DISABLED SESSION_NONE SESSION_ACTIVE __get __set __isset __unset start "
+        "exists status get set has remove getId setId getName setName regenerateId destroy getAdapter setAdapter getOptions "
         "setOptions getDI setDI uniqueId"
     ),
     "The bag and its collection": (
