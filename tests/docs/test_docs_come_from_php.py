@@ -21,8 +21,8 @@ SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | 
 MEMBERS = {
     "The manager": (
         "Manager ManagerInterface SESSION_DISABLED SESSION_NONE SESSION_ACTIVE __get __set __isset __unset start "
-        "exists status get set has remove getId setId getName setName regenerateId destroy getAdapter setAdapter getOptions "
-        "setOptions getDI setDI uniqueId"
+        "exists status get set has remove getId setId getName setName regenerateId destroy getAdapter setAdapter "
+        "getOptions setOptions getDI setDI uniqueId"
     ),
     "The bag and its collection": (
         "Bag Collection __get __set __isset __unset get set has remove init clear count getIterator getKeys getValues "
