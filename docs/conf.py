@@ -37,4 +37,5 @@ autodoc_default_options = {
     "exclude-members": "count, index, for_request",
 }
 autodoc_typehints = "signature"
+autodoc_preserve_defaults = True
 autodoc_typehints_format = "short"

@@ -8,9 +8,11 @@ import os
 import re
 import textwrap
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import sessionbag
+from sessionbag.lifecycle import Concurrency
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
 PUBLIC = (
@@ -49,6 +51,14 @@ DIRECTIVE = re.compile(
     r"^\.\. (currentmodule|automodule|auto\w+|py:\w+):: ([\w.]+)(?:\(\))?\n(?:   (:no-members:))?", re.MULTILINE
 )
 SECONDS = {"ttl", "max_lifetime", "budget", "seconds", "lifetime"}
+WRITTEN = {
+    ("sessionbag_django.back", "SessionStore"),  # there only in a running application
+    ("sessionbag_flask", "session"),  # the same
+    ("sessionbag", "Concurrency"),  # a name in signatures
+    ("sessionbag", "Value"),  # the same
+}
+"""What the reference says in words of its own."""
+
 ERROR = re.compile(r"`+([\w.]+)`+")
 
 
@@ -85,8 +95,8 @@ def objects():
     """Yield the classes and functions of the reference, each once."""
     seen = []
     for module, name in DOCUMENTED:
-        if (module, name) in {("sessionbag_django.back", "SessionStore"), ("sessionbag_flask", "session")}:
-            continue  # these two are there only in a running application
+        if (module, name) in WRITTEN:
+            continue
         found = resolve(module, name)
         if not any(found is each for each in seen) and (inspect.isclass(found) or inspect.isroutine(found)):
             seen.append(found)
@@ -115,7 +125,7 @@ def functions(found):
 def test_every_public_name_is_in_the_reference(module):
     """Whatever can be imported by a promise can be looked up, under this name or another one of the same thing."""
     names = set(members_of(module)) - NAMED_ELSEWHERE
-    shown = {id(resolve(*each)) for each in DOCUMENTED if each[0] != "sessionbag_django.back"}
+    shown = {id(resolve(*each)) for each in DOCUMENTED if each not in WRITTEN or each[1] == "session"}
 
     missing = [name for name in sorted(names) if id(resolve(module, name)) not in shown]
 
@@ -129,6 +139,15 @@ def test_no_package_of_ours_is_left_out():
     packages = {path.parent.name for path in root.glob("plugins/*/src/*/__init__.py")}
 
     assert packages <= set(PUBLIC)
+
+
+def test_every_kind_of_concurrency_is_explained():
+    """Signatures say `Concurrency`, and the reference what that may be."""
+    page = (REFERENCE / "session.md").read_text(encoding="utf-8")
+
+    explained = re.findall(r'``"(\w+)"``', page.partition("py:data:: Concurrency")[2].partition(".. py:data::")[0])
+
+    assert explained == [*get_args(Concurrency)]
 
 
 def test_every_error_is_in_the_reference():
