@@ -62,7 +62,7 @@ PROGRAMS = (
         elsewhere="the snap of chromium on Ubuntu, `brew install --cask chromedriver` on macOS",
     ),
 )
-USERS = {"test", "tests", "pythons", "django", "flask", "pymemcache", "redises", "soak", "benchmarks", "losses"}
+USERS = {"test", "tests", "pythons", "django", "flask", "pymemcache", "redises", "soak", "benchmarks", "losses", "docs"}
 """The commands that need these programs."""
 
 CANNOT = "dev.py: this cannot be installed from here. Install it with {}, then run this again."
