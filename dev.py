@@ -3,7 +3,7 @@
 
     python3 dev.py shop [--once] [--port N]    start the example shop; --once drives it over HTTP and reports
     python3 dev.py test [PYTEST ARGUMENTS]     run the tests; with arguments for pytest, without the coverage table
-    python3 dev.py SESSION [ARGUMENTS]         run another session of noxfile.py: lint, build, pythons, soak, benchmarks
+    python3 dev.py SESSION [ARGUMENTS]         run another session of noxfile.py: lint, build, pythons, soak, benchmark
 
 The tools go to .setup/, .nox/ and dist/ in the checkout, and nowhere else. What pip cannot install (the venv module
 on Debian, a browser for the tests) comes from apt where this may use it; elsewhere you are told what to install.
@@ -62,7 +62,7 @@ PROGRAMS = (
         elsewhere="the snap of chromium on Ubuntu, `brew install --cask chromedriver` on macOS",
     ),
 )
-USERS = {"test", "tests", "pythons", "django", "flask", "pymemcache", "redises", "soak", "benchmarks", "losses", "docs"}
+USERS = {"test", "tests", "pythons", "django", "flask", "pymemcache", "redises", "soak", "benchmark", "losses", "docs"}
 """The commands that need these programs."""
 
 CANNOT = "dev.py: this cannot be installed from here. Install it with {}, then run this again."

@@ -26,6 +26,9 @@ DJANGOS = ("django~=5.2.0", "django~=6.1")
 FLASKS = {"oldest": ("flask[async]==2.2.*", "werkzeug==2.2.*"), "current": ("flask[async]",)}
 """What is installed for Flask's oldest supported release, and for the current one."""
 
+BENCHMARKS = ("per_request", "crypto")
+"""The programs of benchmarks/ that measure times; all take the arguments of `measuring.arguments_of`."""
+
 PARALLEL = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadscope")
 """How pytest spreads tests over the cores: those of one class or module stay together, and share its servers."""
 
@@ -162,22 +165,21 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session(requires=["build"])
-def benchmarks(session: nox.Session) -> None:
-    """Measure what sessions cost, beside bare stores and beside what others have; ``-- --rounds N``."""
-    peers = ("beaker", "starlette", "starsessions", "flask-session[cachelib,memcached,redis]", "django")
-    install(session, *peers)
-    programs = (
-        "stream",
-        "memcached",
-        "redis_sessions",
-        "asgi",
-        "crypto",
-        "discovery",
-        "flask_sessions",
-        "django_sessions",
+def benchmark(session: nox.Session) -> None:
+    """Measure what sessions cost, beside bare stores and other libraries; ``-- PROGRAM ...`` for some, ``--record``."""
+    peers = (
+        "beaker",
+        "starsessions[redis]",
+        "flask-session[cachelib,memcached,redis]",
+        "django",
+        "redis",
+        "pymemcache",
+        "python-memcached",
     )
-    for program in programs:
-        session.run("python", f"benchmarks/{program}.py", *session.posargs)
+    install(session, *peers, "--upgrade", "--upgrade-strategy=eager")
+    words = [word for word in session.posargs if word != "--"]
+    for program in [word for word in words if word in BENCHMARKS] or BENCHMARKS:
+        session.run("python", f"benchmarks/{program}.py", *(word for word in words if word not in BENCHMARKS))
 
 
 @nox.session(requires=["build"])

@@ -1,17 +1,17 @@
 """What sealing adds to a record of 1 KiB, and to requests on sessions in memory.
 
-Run it with ``python3 dev.py benchmarks``, or, where sessionbag and sessionbag-crypto are installed, with
-``python benchmarks/crypto.py [--rounds N] [--json]``. All contenders take turns within each round; the figures are
-medians over the rounds with their quartiles, and what a cipher adds is the median of the rounds' differences.
+Run it with ``python3 dev.py benchmark crypto``. All contenders take turns within each round; the figures are medians
+over the rounds with their quartiles, and what a cipher adds is the median of the rounds' differences.
 """
 
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+import statistics
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from measuring import given, in_turns, machine, print_json, summed_up, timed
+from measuring import about, arguments_of, in_turns, machine, spread, timed, write
 from sessionbag import ManagerFactory, Memory, MsgpackSerializer
 from sessionbag.record import Cipher, Codec, Header
 from sessionbag_crypto import AesGcm, ChaCha20Poly1305, CipherOptions
@@ -69,25 +69,29 @@ def measured(rounds: int) -> list[Figure]:
     options = CipherOptions(keys=[secrets.token_hex(32)])
     ciphers = {"plain": None, "aesgcm": AesGcm(options), "chacha20poly1305": ChaCha20Poly1305(options)}
     contenders = {(what, name): work for name, cipher in ciphers.items() for what, work in works(cipher).items()}
-    taken = in_turns(list(contenders), lambda each: timed(contenders[each], PER_ROUND), rounds)
-    times = dict(zip(contenders, taken, strict=True))
+    races = [[each for each in contenders if each[0] == what] for what in dict.fromkeys(what for what, _ in contenders)]
+    taken = in_turns(races, lambda each: timed(contenders[each], PER_ROUND).wall, rounds)
     return [
-        Figure(f"{what}, {name}", *summed_up(own, times[what, "plain"])) for (what, name), own in sorted(times.items())
+        Figure(f"{what}, {name}", *spread(own), _added(own, taken[what, "plain"]))
+        for (what, name), own in sorted(taken.items())
     ]
+
+
+def _added(own: list[float], plain: list[float]) -> float:
+    return statistics.median(a - b for a, b in zip(own, plain, strict=True))
 
 
 def main() -> None:
     """Measure and report."""
-    arguments = given(__doc__, rounds=15)
-    figures = measured(arguments.rounds)
+    given = arguments_of(__doc__, rounds=15)
+    figures = measured(given.rounds)
     size = len(MsgpackSerializer().dumps(DATA))
-    if arguments.json:
-        print_json(figures, machine=machine(), bytes=size)
-        return
-    print(f"a session of {size} bytes in msgpack, on {machine()}\n")
+    facts = machine(["msgpack", "cryptography"])
+    print(f"{about(facts)}\na session of {size} bytes in msgpack\n")
     print(f"{'':44}{'median':>9}{'quartiles':>17}{'added':>10}")
     for each in figures:
         print(f"{each.name:44}{each.median:7.2f}us{each.low:8.2f} -{each.high:7.2f}{each.added:8.2f}us")
+    write("crypto", given, facts, [asdict(each) for each in figures])
 
 
 if __name__ == "__main__":

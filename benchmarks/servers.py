@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -19,12 +20,29 @@ HOST: Final = "127.0.0.1"
 PATIENCE: Final = 60.0
 """Seconds until a server that does not get ready counts as broken."""
 
+CORES: Final = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+"""Those that this program was started on, where the system tells."""
+
 PROGRAMS: Final = {"redis": ("redis-server", "valkey-server"), "memcached": ("memcached",)}
+
+
+class Place(NamedTuple):
+    """Where a store is: its server's port on this machine, and a folder for files."""
+
+    port: int
+    folder: Path
 
 
 def program_of(store: str) -> str | None:
     """Return the path of a store's server, if it is installed."""
     return next(filter(None, map(shutil.which, PROGRAMS[store])), None)
+
+
+def version_of(store: str) -> str:
+    """Return the version that a store's server tells of itself."""
+    program = program_of(store) or PROGRAMS[store][0]
+    told = subprocess.run([program, "--version"], check=True, capture_output=True, text=True)  # noqa: S603  # ours
+    return re.findall(r"\d+(?:\.\d+)+", told.stdout)[0]
 
 
 @contextlib.contextmanager
@@ -47,6 +65,7 @@ def serving(store: str, *more: str, pinned: bool = False) -> Iterator[int]:
         with running([program, *arguments[store], *more], port, Path(folder)) as pid:
             if pinned:
                 pin(pid)
+                stay()
             yield port
 
 
@@ -80,9 +99,13 @@ def running(
 
 
 def pin(pid: int) -> None:
-    """Keep all threads of a server on the last core and this program on the first one, where the system can do so."""
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    if len(cores) > 1:
+    """Keep all threads of a server on the last core, where the system can do so and there is more than one."""
+    if len(CORES) > 1:
         for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208  # numbers
-            os.sched_setaffinity(int(thread), cores[-1:])
-        os.sched_setaffinity(0, cores[:1])
+            os.sched_setaffinity(int(thread), CORES[-1:])
+
+
+def stay() -> None:
+    """Keep this program, and the threads it starts from now on, on the first core, as in `pin`."""
+    if len(CORES) > 1:
+        os.sched_setaffinity(0, CORES[:1])

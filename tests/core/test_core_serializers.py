@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import math
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from zoneinfo import ZoneInfo
 import msgpack
 import pytest
 import sessionbag.serializers.msgpack_serializer as implementation
+from costs import python_calls
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sessionbag.errors import CorruptRecord, SerializationError
@@ -344,6 +346,46 @@ def test_nesting_is_kept_up_to_the_same_depth_in_both_directions(serializer):
     session = {"deep": nested(99)}
 
     assert serializer.loads(serializer.dumps(session)) == session
+
+
+WIDE = [[number] for number in range(500)]
+
+
+@BOTH
+@pytest.mark.parametrize("wide", [[], WIDE], ids=["alone", "among many"])
+def test_nesting_is_bounded_alike_alone_and_among_many_containers(serializer, wide):
+    """In wide data most containers are not looked into, and one that is nested too deep is found all the same."""
+    raw = {MSGPACK: msgpack.packb, JSON: lambda value: json.dumps(value).encode()}[serializer]
+    kept, too_deep = {"wide": wide, "deep": nested(99)}, {"wide": wide, "deep": nested(100)}
+
+    assert serializer.loads(serializer.dumps(kept)) == serializer.loads(raw(kept)) == kept
+    refused(serializer, too_deep)
+    with pytest.raises(CorruptRecord):
+        serializer.loads(raw(too_deep))
+
+
+@pytest.mark.parametrize("wide", [[], WIDE], ids=["alone", "among many"])
+def test_nesting_in_keys_is_bounded_too(wide):
+    """A tuple in a key is a container like any other."""
+    kept, too_deep = 1, 1
+    for level in range(99):
+        kept, too_deep = (kept,) if level < 98 else kept, (too_deep,)
+
+    assert MSGPACK.loads(MSGPACK.dumps({"wide": wide, "map": {kept: 1}}))["map"] == {kept: 1}
+    refused(MSGPACK, {"wide": wide, "map": {too_deep: 1}})
+
+
+@BOTH
+def test_time_goes_by_the_data_and_not_by_python_calls(serializer):
+    """Ten times the rows of a table take a few calls of Python functions more at most: the work is done in C."""
+    taken = []
+    for rows in (30, 300):
+        table = {"rows": [{"name": f"row {number}", "number": number, "left": None} for number in range(rows)]}
+        with python_calls("") as calls:
+            serializer.loads(serializer.dumps(table))
+        taken.append(calls.total())
+
+    assert taken[1] - taken[0] <= 30
 
 
 @pytest.mark.parametrize(

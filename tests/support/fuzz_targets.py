@@ -96,8 +96,8 @@ def read_url(data: bytes) -> None:
     url = place.format(text[:at] + CANARY + text[at:][:8], text[at:][8:])
     shown = redact(url)
     readers = [OptionSet.from_url]
-    if "://" in url:
-        readers.append(StreamOptions.from_url)  # without it all that follows is a path, which is no secret
+    if "://" in place:
+        readers.append(StreamOptions.from_url)  # elsewhere what follows is a path, which is no secret
     for read in readers:
         try:
             read(url)

@@ -13,6 +13,7 @@ import secrets
 import socket
 import socketserver
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, Self
 
@@ -44,6 +45,9 @@ not enough on a busy machine.
 
 NODE_TIMEOUT: Final = 1500
 """Milliseconds after which the servers of a cluster take one of them for dead."""
+
+_HANDSHAKE: Final = 3.0
+"""Seconds after which servers of a cluster that have not met are told to once more."""
 
 _BUS: Final = 10_000
 """What a cluster's server adds to its port for the port that the others reach it at."""
@@ -451,9 +455,7 @@ class Cluster(Several):
             primary.ask("CLUSTER", "SET-CONFIG-EPOCH", str(number + 1))
             slots = [str(slot) for slot in range(bounds[number], bounds[number + 1])]
             primary.ask("CLUSTER", "ADDSLOTS", *slots)
-        for server in self.servers[1:]:
-            server.ask("CLUSTER", "MEET", HOST, str(self.servers[0].port))
-        wait_until(lambda: all(self._sees_all(server) for server in self.servers), "the cluster's meeting")
+        wait_until(self._meet, "the cluster's meeting", ELECTION)
         for primary, replica in zip(primaries, replicas, strict=True):
             name = primary.ask("CLUSTER", "MYID")
             wait_until(
@@ -467,7 +469,7 @@ class Cluster(Several):
             if not server.answers():
                 server.kill()
                 server.start()
-        wait_until(self._is_whole, "the cluster's recovery", 60)
+        wait_until(self._is_whole, "the cluster's recovery", ELECTION)
 
     def primaries(self) -> list[RedisServer]:
         """Return the servers that have slots."""
@@ -497,6 +499,22 @@ class Cluster(Several):
                 if name.split("|")[0] not in {"ping", "replconf", "publish"}:
                     total[name] = total.get(name, 0) + calls
         return total
+
+    def _meet(self) -> bool:
+        """Let the servers meet, and say whether they all have.
+
+        A server forgets whom it meets when that one does not answer within the node timeout, as on a busy machine: so
+        it is told again and again.
+        """
+        for server in self.servers[1:]:
+            if not self._sees_all(server):
+                server.ask("CLUSTER", "MEET", HOST, str(self.servers[0].port))
+        until = time.monotonic() + _HANDSHAKE
+        while time.monotonic() < until:
+            if all(self._sees_all(server) for server in self.servers):
+                return True
+            time.sleep(0.01)
+        return False
 
     @staticmethod
     def _sees_all(server: RedisServer) -> bool:

@@ -234,18 +234,22 @@ async def started(manager: AsyncManager) -> Session:
 async def perform(handler: AsyncSessionHandler, hooks: HookCaller | None, operation: Operation) -> object:
     """Perform one operation of a flow on a handler."""
     try:
-        return await _ask(handler, hooks, operation)
+        # What every request asks is not left to the match statement, which takes two to three times as long.
+        if isinstance(operation, Read):
+            return await handler.read(operation.key, operation.ttl)
+        if isinstance(operation, Write):
+            key, data, ttl, expected = operation
+            return await _finished(handler.write(key, data, ttl, expected=expected))
+        return await _perform_other(handler, hooks, operation)
     except StoreUnavailable as error:
         tell_failure(hooks, type(operation).__name__.lower(), error)
         raise
 
 
-async def _ask(handler: AsyncSessionHandler, hooks: HookCaller | None, operation: Operation) -> object:
+async def _perform_other(
+    handler: AsyncSessionHandler, hooks: HookCaller | None, operation: Destroy | Acquire | Release | Sleep | Notify
+) -> object:
     match operation:
-        case Read(key, ttl):
-            return await handler.read(key, ttl)
-        case Write(key, data, ttl, expected):
-            return await _finished(handler.write(key, data, ttl, expected=expected))
         case Destroy(key, expected):
             return await _finished(handler.destroy(key, expected=expected))
         case Acquire(key, ttl):
@@ -275,15 +279,25 @@ async def _finished(call: Coroutine[object, object, T]) -> T:
     task = asyncio.ensure_future(call)
     cancelled = None
     while not task.done():
+        # A cancellation cancels what is awaited: not the task, but a future that the task's end sets.
+        ended = task.get_loop().create_future()
+        tell = partial(_tell, ended)
+        task.add_done_callback(tell)
         try:
-            await asyncio.wait((task,))
+            await ended
         except asyncio.CancelledError as error:
             cancelled = error
+            task.remove_done_callback(tell)
     if cancelled is None:
         return task.result()
     if not task.cancelled():
         task.exception()  # it is looked at, so that asyncio does not report it as lost
     raise cancelled
+
+
+def _tell(ended: asyncio.Future[None], _: object) -> None:
+    if not ended.done():
+        ended.set_result(None)
 
 
 async def _acquire(handler: AsyncLockingHandler, key: str, ttl: int) -> bytes | None:

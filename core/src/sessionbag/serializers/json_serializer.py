@@ -13,7 +13,7 @@ from uuid import UUID
 
 from sessionbag.errors import CorruptRecord
 from sessionbag.serializers.mends import mend
-from sessionbag.serializers.plain import MAX_DEPTH, Kinds, is_plain, refusal
+from sessionbag.serializers.plain import MAX_DEPTH, Kinds, is_plain, is_shallow, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -123,7 +123,7 @@ class JsonSerializer:
         except Exception as error:  # noqa: BLE001  # anything can come of foreign bytes
             raise CorruptRecord(f"the record does not decode as JSON: {type(error).__name__}") from None
         # The decoder makes nothing but plain values, so only their depth is in doubt, and that where brackets allow it.
-        doubtful = data.count(b"{") + data.count(b"[") > MAX_DEPTH
-        if type(value) is not dict or (doubtful and not is_plain(value, _KINDS)):
+        brackets = data.count(b"{") + data.count(b"[")
+        if type(value) is not dict or (brackets > MAX_DEPTH and not is_shallow(value, _KINDS, brackets)):
             raise CorruptRecord("the record is JSON but holds no session")
         return cast("dict[str, object]", value)

@@ -28,7 +28,7 @@ from msgpack import ExtType, Packer, unpackb  # type: ignore[import-untyped]  # 
 
 from sessionbag.errors import CorruptRecord
 from sessionbag.serializers.mends import mend
-from sessionbag.serializers.plain import MAX_DEPTH, Kinds, is_plain, refusal
+from sessionbag.serializers.plain import MAX_DEPTH, Kinds, is_plain, is_shallow, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,14 +43,18 @@ _TEXT: Final = frozenset({str})
 _MICROSECOND: Final = timedelta(microseconds=1)
 _DELTA: Final = struct.Struct(">iii")
 
-# 3: MessagePack's own timestamps, which we never write and which no hook is asked about, become datetimes.
-_READING: Final[dict[str, Any]] = {"strict_map_key": False, "timestamp": 3}
+_AS_DATETIME: Final = 3
+"""What MessagePack's own timestamps become, which we never write and which no hook is asked about."""
 
 # Bytes of the format that begin a container, and those that begin a binary or extension value.
 _HEADS: Final = bytes([*range(0x80, 0xA0), *range(0xDC, 0xE0)])
 _RARE: Final = bytes([*range(0xC4, 0xCA), *range(0xD4, 0xD9)])
 _COMMON: Final = bytes(set(range(256)) - set(_RARE))
 _HARMLESS: Final = bytes(set(range(256)) - set(_RARE) - set(_HEADS))
+_NO_EXTENSION: Final = bytes(set(range(256)) - {*range(0xC7, 0xCA), *range(0xD4, 0xD9)})
+
+_A_MARK: Final = bytes((0xD4, _MARK))
+"""How an extension value begins that is a mark, as we write it."""
 
 _SMALL: Final = 1 << 13
 """Bytes of a record in which keys with equal hashes cost nothing worth mentioning, however many there are."""
@@ -297,7 +301,7 @@ class MsgpackSerializer:
             encoder = _Encoder()
         try:
             data: bytes = encoder.pack(value)
-            sound = _is_session(value) and (not _is_doubtful(data, encoder.extras) or is_plain(value, _KINDS))
+            sound = _is_session(value) and _is_sound(value, data.translate(None, _HARMLESS), encoder.extras)
         except Exception as error:  # noqa: BLE001  # whatever it is, the search says it better
             raise refusal(value, _KINDS, error) from None
         if not sound:
@@ -308,43 +312,52 @@ class MsgpackSerializer:
 
     def loads(self, data: bytes) -> dict[str, object]:
         """See `Serializer.loads`."""
+        heads = data.translate(None, _HARMLESS)
         try:
-            value = _load(data)
+            value = _load(data, heads)
         except Exception as error:  # noqa: BLE001  # anything can come of foreign bytes
             raise CorruptRecord(f"the record does not decode as msgpack: {type(error).__name__}") from None
-        doubtful = len(data.translate(None, _HARMLESS)) > MAX_DEPTH
-        if not _is_session(value) or (doubtful and not is_plain(value, _KINDS)):
+        # The decoder makes nothing but plain values, so only their depth is in doubt.
+        if not _is_session(value) or (len(heads) > MAX_DEPTH and not is_shallow(value, _KINDS, len(heads))):
             raise CorruptRecord("the record is msgpack but holds no session")
         return value
 
 
-def _is_doubtful(data: bytes, extras: int) -> bool:
-    """Say whether the output may hold something that the packer took without asking us.
+def _is_sound(value: object, heads: bytes, extras: int) -> bool:
+    """Say whether what the packer took is what we keep.
 
-    These are bytearray, memoryview, ExtType and Timestamp, and containers up to a depth of 1024. Each leaves certain
-    bytes in the output. Where there are no more of these than we account for, nothing of the kind is there; there may
-    be more for other reasons, in text and numbers, and only then the value itself has to be looked through.
+    Without asking us it takes bytearray, memoryview, ExtType and Timestamp, and containers up to a depth of 1024. Each
+    leaves certain bytes in the output. Where there are no more of these than we account for, nothing of the kind is
+    there; there may be more for other reasons, in text and numbers, and only then the value has to be looked through.
     """
-    marks = data.translate(None, _HARMLESS)
-    return len(marks) > MAX_DEPTH or len(marks.translate(None, _HEADS)) != extras
+    if len(heads.translate(None, _HEADS)) != extras:
+        return is_plain(value, _KINDS)
+    return len(heads) <= MAX_DEPTH or is_shallow(value, _KINDS, len(heads))
 
 
-def _load(data: bytes) -> object:
+def _load(data: bytes, heads: bytes) -> object:
     """Decode with no more hooks than the data may need.
 
     A mark is an extension value of one byte, and the only thing that needs a look at each array. Only extension values
-    can have a hash that many others have, and need a look at each mapping.
+    can have a hash that many others have; each mapping needs a look where there may be many of them, and where they are
+    keys.
     """
-    if len(data) > _SMALL and data.translate(None, _COMMON):
-        return _load_marked(data, {"object_pairs_hook": _Marks.mapping})
-    if b"\xd4" in data:
-        return _load_marked(data, {})
-    return unpackb(data, ext_hook=_value, **_READING)
+    unpack = _unpack_marked if _A_MARK in data else _unpack
+    if len(data) <= _SMALL or len(heads.translate(None, _NO_EXTENSION)) <= _COLLISIONS:
+        return unpack(data, strict_map_key=False)
+    try:
+        return unpack(data, strict_map_key=True)  # keys of text and bytes only, whose hashes nobody can compute
+    except ValueError:
+        return _unpack_marked(data, strict_map_key=False, object_pairs_hook=_Marks.mapping)
 
 
-def _load_marked(data: bytes, hooks: dict[str, Any]) -> object:
+def _unpack(data: bytes, *, strict_map_key: bool) -> object:
+    return unpackb(data, ext_hook=_value, strict_map_key=strict_map_key, timestamp=_AS_DATETIME)
+
+
+def _unpack_marked(data: bytes, **how: object) -> object:
     marks = _Marks()
-    value = unpackb(data, ext_hook=marks.extension, list_hook=marks.array, **hooks, **_READING)
+    value = unpackb(data, ext_hook=marks.extension, list_hook=marks.array, timestamp=_AS_DATETIME, **how)
     if marks.open:
         raise ValueError("a mark outside an array")
     return value

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 MAX_DEPTH: Final = 100
 """Containers within containers, the session itself included: deep enough for data, and safe for any recursion."""
 
-_TEXT: Final = frozenset({str})
 _KEY: Final = "is a key of type"
 _ELEMENT: Final = "has an element of type"
 _SHOWN: Final = 60
@@ -44,30 +43,52 @@ def is_plain(root: object, kinds: Kinds) -> bool:
     """
     level = [root]
     for _ in range(MAX_DEPTH):
-        below: list[object] = []
-        for container in level:
-            if not _look_into(container, kinds, below):
-                return False
-        if not below:
+        keys, members = _inside_of(level)
+        if not kinds.keys.issuperset(map(type, keys)):
+            return False
+        level = _but_for_atoms(members, kinds) + _but_for_atoms(keys, kinds)
+        if not level:
             return True
-        level = below
+        if not kinds.containers.issuperset(map(type, level)):
+            return False
     return False
 
 
-def _look_into(container: object, kinds: Kinds, below: list[object]) -> bool:
-    """Check the members of one container by type, and add the containers among them to ``below``."""
-    members = cast("Collection[object]", container)
-    if type(container) is dict:
-        members = container.values()
-        if not _TEXT.issuperset(map(type, container)):
-            if not kinds.keys.issuperset(map(type, container)):
-                return False
-            below += [key for key in container if type(key) not in kinds.atoms]
-    if kinds.atoms.issuperset(map(type, members)):
-        return True
-    inner = [member for member in members if type(member) not in kinds.atoms]
-    below += inner
-    return kinds.containers.issuperset(map(type, inner))
+def is_shallow(root: object, kinds: Kinds, most: int) -> bool:
+    """Say whether a value is nested `MAX_DEPTH` levels deep at most; its types are known to be those of ``kinds``.
+
+    ``most`` is how many containers it may hold, itself included. It ends as soon as those that were not met are too few
+    to be nested so deep, which in wide data is long before the innermost ones.
+    """
+    level, left = [root], most - 1
+    for depth in range(1, MAX_DEPTH + 1):
+        if depth + left <= MAX_DEPTH:
+            return True
+        keys, members = _inside_of(level)
+        level = _but_for_atoms(members, kinds) + _but_for_atoms(keys, kinds)
+        if not level:
+            return True
+        left -= len(level)
+    return False
+
+
+def _inside_of(level: list[object]) -> tuple[list[object], list[object]]:
+    """Return the keys that are in containers of one depth, and everything else that is in them."""
+    keys: list[object] = []
+    members: list[object] = []
+    for each in level:
+        if type(each) is dict:
+            keys += each
+            members += each.values()
+        else:
+            members += cast("Collection[object]", each)
+    return keys, members
+
+
+def _but_for_atoms(values: list[object], kinds: Kinds) -> list[object]:
+    if kinds.atoms.issuperset(map(type, values)):
+        return []
+    return [each for each in values if type(each) not in kinds.atoms]
 
 
 class _Place(NamedTuple):
