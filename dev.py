@@ -65,7 +65,7 @@ PROGRAMS = (
 WRK = Program(("wrk",), apt="wrk", elsewhere="`brew install wrk` on macOS")
 """What sends requests in `benchmarks/over_http.py`; no test needs it."""
 
-USERS = {"test", "tests", "pythons", "django", "flask", "pymemcache", "redises", "soak", "benchmark", "losses"}
+USERS = {"test", "tests", "pythons", "django", "flask", "pymemcache", "redises", "soak", "benchmark", "losses", "docs"}
 """The commands that need these programs."""
 
 CANNOT = "dev.py: this cannot be installed from here. Install it with {}, then run this again."

@@ -195,10 +195,11 @@ def losses(session: nox.Session) -> None:
 
 @nox.session(requires=["build"])
 def docs(session: nox.Session) -> None:
-    """Test what draws the guide's charts, and build it as web pages, with warnings as errors, into build/docs/."""
+    """Build the guide as web pages, with warnings as errors, into build/docs/, and look at each in a browser."""
     install(session, *group("docs"), *group("test"))
     session.run("pytest", "--quiet", "docs/_ext/tests")
     session.run("sphinx-build", "-W", "--keep-going", "-q", "docs", "build/docs", *session.posargs)
+    session.run("pytest", *PARALLEL, "-q", "tests/docs/look_at_pages.py")
     session.log("the guide is in build/docs/index.html")
 
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import re
 import subprocess
 import sys
 from datetime import timedelta
@@ -10,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 from sessionbag.adapters import Memory, Noop
-from sessionbag.config import FactoryOptions, ManagerFactory, option_rows, option_table
+from sessionbag.config import FactoryOptions, ManagerFactory
 from sessionbag.cookies import CookiePolicy
 from sessionbag.errors import (
     AdapterIncomplete,
@@ -649,38 +648,3 @@ def test_names_of_options_are_texts():
     """A mapping from anywhere is looked at before it is used."""
     assert "not int" in refused(ConfigurationError, {1: 2}, source=ManagerFactory.from_config)
     assert "no option 'self'" in refused(ConfigurationError, {"self": 2}, source=ManagerFactory.from_config)
-
-
-def test_every_option_stands_in_the_table():
-    """The documentation's table comes from the schema, each option with its variable."""
-    rows = {row.name: row for row in option_rows()}
-    fields = {field.name for field in dataclasses.fields(FactoryOptions)}
-    cookie = {f"cookie.{field.name}" for field in dataclasses.fields(CookiePolicy)}
-
-    assert set(rows) == fields | cookie
-    assert all(row.doc for row in rows.values())
-    assert rows["adapter"].default == "required"
-    assert rows["lifetime"].environment == "SESSIONBAG_LIFETIME"
-    assert rows["cookie.secure"].environment == "SESSIONBAG_COOKIE_SECURE"
-    assert len(re.findall(r"^\| `", option_table(), re.MULTILINE)) == len(rows)
-
-
-def test_variables_of_the_table_are_understood():
-    """Each plain variable that the table names is one that the environment may hold."""
-    texts = {
-        "bool": "true", "int": "40", "float": "1.5", "str": "abc", "sequence": "", "mapping": "", "object": "json",
-        "'merge'": "strict", "'raise'": "anonymous",
-    }  # fmt: skip
-    variables = {
-        row.environment: texts[row.type.split(" ")[0]] for row in option_rows() if "<" not in row.environment
-    } | {
-        "SESSIONBAG_ADAPTER": "memory",
-        "SESSIONBAG_CIPHER": "",
-        "SESSIONBAG_COOKIE_PATH": "/",
-        "SESSIONBAG_COOKIE_SAMESITE": "Lax",
-    }
-
-    options = made(ManagerFactory.from_env, variables).options
-
-    assert (options.name, options.lifetime, options.concurrency, options.serializer) == ("abc", 40, "strict", "json")
-    assert (options.on_outage, options.cookie.domain) == ("anonymous", "abc")

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from wsgiref.util import setup_testing_defaults
 
 import pytest
+from redis_fixtures import redis_server  # noqa: F401  # a fixture
 from sessionbag.testing import memory_factory
 from sessionbag.wsgi import SessionMiddleware
 
@@ -50,6 +51,17 @@ def empty_home(tmp_path, monkeypatch):
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
 
 
+@pytest.fixture
+def here(memcached_server, redis_server):  # noqa: F811  # the fixture
+    """Give what puts the addresses of servers that run in the place of those that a page names."""
+
+    def put(code):
+        redis = f"127.0.0.1:{redis_server.port}"
+        return code.replace("127.0.0.1:11211", memcached_server.address).replace("localhost:6379", redis)
+
+    return put
+
+
 def run(page, *codes):
     names = {"__name__": "example"}
     for code in codes:
@@ -72,17 +84,17 @@ def visit(application, path="/", cookie=""):
 
 
 @pytest.mark.parametrize(("page", "code"), printed())
-def test_an_example_runs_as_it_is_printed(page, code, memcached_server):
+def test_an_example_runs_as_it_is_printed(page, code, here):
     """Each block of Python can be copied into a file and run, where the servers it names run."""
-    names = run(page, code.replace("127.0.0.1:11211", memcached_server.address))
+    names = run(page, here(code))
 
     assert len(vars(names)) > 1
 
 
 @pytest.mark.parametrize("page", GUIDE, ids=lambda page: page.name)
-def test_the_blocks_of_a_page_of_the_guide_run_one_after_the_other(page, memcached_server):
+def test_the_blocks_of_a_page_of_the_guide_run_one_after_the_other(page, here):
     """Whoever types in a page from its beginning to its end gets no error, where the servers it names run."""
-    names = run(page, *[code.replace("127.0.0.1:11211", memcached_server.address) for code in examples(page)])
+    names = run(page, *map(here, examples(page)))
 
     assert len(vars(names)) > 1
 
@@ -148,6 +160,18 @@ def test_the_tokens_of_their_page_are_told_from_forged_ones_and_change_at_a_logi
 
     assert accepted == ["True", "False", "False"]
     assert ask(page.is_genuine, token, cookie=cookie)[0] == "False"
+
+
+def test_the_pages_of_their_page_greet_by_the_session_s_name(ask):
+    """In a template of Python's own and in Jinja, for a stranger and for Ada."""
+    page = guide("templates.md")
+
+    strange = [ask(page.page)[0], ask(page.jinja_page)[0]]
+    _, cookie = ask(lambda: page.current_session().set("name", "Ada"))
+    known = [ask(page.page, cookie=cookie)[0], ask(page.jinja_page, cookie=cookie)[0]]
+
+    assert strange == ["<p>Please log in</p>", "Hello, stranger"]
+    assert known == ["<p>Hello, Ada</p>", "Hello, Ada"]
 
 
 def test_the_application_of_the_readme_counts_the_visits_of_each_visitor():

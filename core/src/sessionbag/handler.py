@@ -173,7 +173,10 @@ class AsyncSessionHandler(Protocol):
     """
 
     api_version: int
+    """The version of this spec that the handler was written for: 1."""
+
     evicts: bool
+    """Whether the store may drop live records by itself, as a cache does."""
 
     async def open(self, save_path: str, session_name: str) -> bool:
         """See `SessionHandler.open`."""

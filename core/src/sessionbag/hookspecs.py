@@ -83,7 +83,10 @@ class Hooks:
 
     @_hookspec
     def gc_finished(self, removed: int, seconds: float) -> None:
-        """Tell that a collection of expired records came to its end, what it removed and how long it took."""
+        """Tell that a collection of expired records came to its end.
+
+        ``removed`` is how many it removed, and ``seconds`` how long it took.
+        """
 
     @_hookspec(firstresult=True)
     def adapter_options(self, adapter: str, options: Mapping[str, object]) -> Mapping[str, object] | None:

@@ -22,9 +22,13 @@ __all__ = ["get_session", "session_getter"]
 
 
 def session_getter(key: str = DEFAULT_KEY) -> Callable[[HTTPConnection], Awaitable[AsyncManager]]:
-    """Return what gives the session under a key of an application that has several."""
+    """Return what gives the session under a key of an application that has several; see `get_session`.
+
+    What it returns raises `NoCurrentSession` when no middleware put a session under that key.
+    """
 
     async def get(connection: HTTPConnection) -> AsyncManager:
+        """Return the started session; raises `NoCurrentSession`, `StoreUnavailable` and `LockTimeout`."""
         session: AsyncManager | None = connection.scope.get(key)
         if session is None:
             raise NoCurrentSession(

@@ -35,7 +35,10 @@ class AbstractAdapter(ABC):
     """The options that the adapter accepts."""
 
     api_version: int = API_VERSION
+    """The version of the handler spec that the adapter was written for."""
+
     evicts: bool = False
+    """Whether the store may drop live records by itself, as a cache does."""
 
     bare: bool = False
     """Set by the factory when the serializer stores bare data, which begins with no mark of its own."""

@@ -21,6 +21,7 @@ class Noop(AbstractAdapter):
     """
 
     evicts = True
+    """It drops whatever it is given."""
 
     connection: object = None
     """There is nothing to connect to."""
@@ -40,23 +41,23 @@ class Noop(AbstractAdapter):
         return True
 
     def read(self, key: str, ttl: int | None = None) -> Stored | None:
-        """Find nothing."""
+        """Find nothing. See `SessionHandler.read`."""
         self.get_prefixed_name(key)
         if ttl is not None:
             check_ttl(ttl)
         return None
 
     def write(self, key: str, data: bytes, ttl: int, *, expected: bytes | None) -> bytes | None:  # noqa: ARG002
-        """Keep nothing, and give the version that keeping it would have given."""
+        """Keep nothing, and give the version that keeping it would have given. See `SessionHandler.write`."""
         self.get_prefixed_name(key)
         check_ttl(ttl)
         return self.version_of(data)
 
     def destroy(self, key: str, *, expected: bytes | None = None) -> bool:  # noqa: ARG002  # every version is gone
-        """Remove nothing, and say yes as the reference does."""
+        """Remove nothing, and say yes: afterwards there is none. See `SessionHandler.destroy`."""
         self.get_prefixed_name(key)
         return True
 
     def gc(self, max_lifetime: int, *, budget: float | None = None) -> int:  # noqa: ARG002  # nothing to collect
-        """Find nothing to remove."""
+        """Find nothing to remove. See `SessionHandler.gc`."""
         return 0

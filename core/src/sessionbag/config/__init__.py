@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING
 
 from sessionbag.config.managers import ManagerFactory
-from sessionbag.config.schema import FactoryOptions, option_rows, option_table
+from sessionbag.config.schema import FactoryOptions
 
 if TYPE_CHECKING:
     from sessionbag.config.asynchronous import AsyncManagerFactory
 
-__all__ = ["AsyncManagerFactory", "FactoryOptions", "ManagerFactory", "option_rows", "option_table"]
+__all__ = ["AsyncManagerFactory", "FactoryOptions", "ManagerFactory"]
 
 
 def __getattr__(name: str) -> object:

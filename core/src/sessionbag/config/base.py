@@ -25,7 +25,10 @@ class Configured(Generic[H]):
     """A factory that is made from a configuration, wherever that comes from."""
 
     sources: Sources = SYSTEM
-    """Clock, ids and chance of the managers that it makes."""
+    """Clock, ids and chance of the managers that it makes.
+
+    :meta hide-value:
+    """
 
     def __init__(self, /, adapter: object = None, **given: object) -> None:
         """Check the configuration and make its parts."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import ClassVar, Final, NamedTuple
+from typing import ClassVar, Final
 
 from sessionbag.cookies import CookiePolicy
 from sessionbag.errors import ConfigurationError
@@ -70,48 +70,9 @@ class FactoryOptions(SessionOptions):
         return f"{type(self).__qualname__}({', '.join(shown)})"
 
 
-class OptionHelp(NamedTuple):
-    """One option, as the documentation shows it."""
-
-    name: str
-    type: str
-    default: str
-    environment: str
-    doc: str
-
-
 def default_of(field: dataclasses.Field[object]) -> object:
     """Return the default of an option."""
     return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
-
-
-def option_rows() -> list[OptionHelp]:
-    """Return every option of the factory, those of the cookie as ``cookie.domain`` and so on."""
-    rows = [
-        OptionHelp(name, kind, "required" if name == "adapter" else default, _variable(name), doc)
-        for name, kind, default, doc in FactoryOptions.table()
-    ]
-    cookie = [
-        OptionHelp(f"cookie.{row.name}", row.type, row.default, f"{ENVIRONMENT}COOKIE_{row.name.upper()}", row.doc)
-        for row in CookiePolicy.table()
-    ]
-    return sorted(rows, key=lambda row: row.name != "adapter") + cookie
-
-
-def option_table() -> str:
-    """Return the options as a table in Markdown."""
-    head = "| option | type | default | environment | meaning |\n| --- | --- | --- | --- | --- |\n"
-    return head + "".join(
-        f"| `{row.name}` | {row.type} | `{row.default}` | `{row.environment}` | {row.doc} |\n" for row in option_rows()
-    )
-
-
-def _variable(name: str) -> str:
-    variable = ENVIRONMENT + name.upper()
-    return {
-        "plugin_options": f"{variable}_<PLUGIN>_<OPTION>",
-        "cookie": f"{variable}_<ATTRIBUTE>",
-    }.get(name, f"{variable}_<OPTION>" if name in NESTED else variable)
 
 
 def _shown(value: object) -> str:

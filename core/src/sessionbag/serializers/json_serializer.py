@@ -93,7 +93,10 @@ class JsonSerializer:
     """
 
     name: str = "json"
+    """What records name it by."""
+
     bare: bool = False
+    """Its records have a header."""
 
     def dumps(self, value: Mapping[str, object]) -> bytes:
         """See `Serializer.dumps`."""

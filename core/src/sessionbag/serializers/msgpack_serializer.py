@@ -287,7 +287,10 @@ class MsgpackSerializer:
     """
 
     name: str = "msgpack"
+    """What records name it by."""
+
     bare: bool = False
+    """Its records have a header."""
 
     def dumps(self, value: Mapping[str, object]) -> bytes:
         """See `Serializer.dumps`."""

@@ -36,7 +36,10 @@ def memory_factory(*, clock: Callable[[], float] | None = None, **options: objec
 
 
 def async_memory_factory(*, clock: Callable[[], float] | None = None, **options: object) -> AsyncManagerFactory:
-    """Make such a factory for an async application; it is opened with its first use."""
+    """Make such a factory for an async application; it is opened with its first use.
+
+    See `memory_factory` for the arguments. Raises `ConfigurationError`.
+    """
     _refuse_adapter(options)
     return AsyncManagerFactory(Memory(), **options) if clock is None else _clocked(AsyncManagerFactory, clock, options)
 
@@ -74,7 +77,8 @@ def stored_session(factory: Factory, response: str | Headers) -> dict[str, Value
 
     ``response`` is what names the visitor: the headers of a response (pairs, or a mapping as test clients have), its
     ``Set-Cookie`` header or the ``Cookie`` header of a request. A response that set no session cookie named nobody:
-    the answer is None. The session's idle clock starts again, as with any request.
+    the answer is None. The session's idle clock starts again, as with any request. Raises what loading raises, and
+    `ConfigurationError` for an async factory whose adapter has awaited methods only.
     """
     texts = [response] if isinstance(response, str) else _cookies_in(response)
     cookie = factory.cookies.bind(factory.options.name)

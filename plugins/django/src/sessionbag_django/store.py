@@ -42,7 +42,8 @@ class SessionStore(SessionData):
         """Replace a value by what the function makes of it, exactly, whoever writes at the same time.
 
         The function gets the value, or a copy of the default, and returns the new one. It is applied again, to the
-        value that is there then, when somebody else wrote meanwhile. Returns the new value.
+        value that is there then, when somebody else wrote meanwhile. Returns the new value. Raises `TypeError` when the
+        function returns None, and whatever the function raises.
         """
         self._get_session()
         return self._modified(key, function, default)

@@ -162,13 +162,19 @@ class Session(SessionMixin):
         return self.exchange.manager
 
     def start(self, concurrency: Concurrency | None = None) -> bool:
-        """Load the session now, before anything else is done with it: ``start("lock")`` keeps other requests out."""
+        """Load the session now, before anything else is done with it: ``start("lock")`` keeps other requests out.
+
+        Raises what `sessionbag.Manager.start` raises.
+        """
         if self._take_over is not None:
             self._bring(concurrency)
         return self.exchange.manager.start(concurrency)
 
     def modify(self, key: str, function: Callable[[Any], Any], default: Any = None) -> Any:  # noqa: ANN401  # any value
-        """Replace a value by what the function makes of it, exactly, whoever writes at the same time."""
+        """Replace a value by what the function makes of it, exactly, whoever writes at the same time.
+
+        See `sessionbag.Manager.modify`, also for what it raises.
+        """
         self._modified = True
         return self.manager.modify(key, function, default)
 
@@ -177,26 +183,41 @@ class Session(SessionMixin):
         return self.manager.bag(name, insensitive=insensitive)
 
     def regenerate_id(self, delete_old_session: bool = True) -> Session:
-        """Give the session a new id and keep its data: at login, and at any change of privilege."""
+        """Give the session a new id and keep its data: at login, and at any change of privilege.
+
+        It takes effect with the response. Raises what `sessionbag.Manager.regenerate_id` raises.
+        """
         self.manager.regenerate_id(delete_old_session)
         return self
 
     def rotate(self) -> Session:
-        """Give the session a new id, and let requests with the former one reach it for a while."""
+        """Give the session a new id, and let requests with the former one reach it for ``rotation_grace`` seconds.
+
+        Raises what `sessionbag.Manager.rotate` raises.
+        """
         self.manager.rotate()
         return self
 
     def destroy(self) -> None:
-        """End the session now, in the store as well; what is set afterwards begins a new one."""
+        """End the session now, in the store as well; what is set afterwards begins a new one.
+
+        Raises what `sessionbag.Manager.destroy` raises.
+        """
         self.manager.destroy()
         self._cleared = False
 
     def save(self) -> None:
-        """Write what changed now, and not only when the response goes out."""
+        """Write what changed now, and not only when the response goes out.
+
+        Raises what `sessionbag.Manager.save` raises.
+        """
         self.manager.save()
 
     def reload(self) -> None:
-        """Merge what others wrote meanwhile into the unsaved changes."""
+        """Merge what others wrote meanwhile into the unsaved changes.
+
+        Raises what `sessionbag.Manager.reload` raises.
+        """
         self.manager.reload()
 
     def info(self) -> SessionInfo:
@@ -204,7 +225,7 @@ class Session(SessionMixin):
         return self.manager.info()
 
     def get_id(self) -> str:
-        """Return the session's id."""
+        """Return the session's id; it belongs into no log."""
         return self.manager.get_id()
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # whatever it is

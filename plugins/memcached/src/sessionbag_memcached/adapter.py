@@ -35,6 +35,7 @@ class Memcached(AbstractAdapter):
 
     Options: ClassVar[type[AdapterOptions]] = MemcachedOptions
     evicts = True
+    """A server drops live records when its memory is full, and all of them when it ends."""
 
     def __init__(self, options: AdapterOptions | None = None) -> None:
         """Take the options; nothing is connected before the first operation.
@@ -92,7 +93,7 @@ class Memcached(AbstractAdapter):
         return answer.line == b"HD"
 
     def gc(self, max_lifetime: int, *, budget: float | None = None) -> int:  # noqa: ARG002  # nothing to do
-        """Return 0: memcached removes what has expired by itself."""
+        """Return 0: memcached removes what has expired by itself. See `SessionHandler.gc`."""
         return 0
 
     def acquire(self, key: str, ttl: int) -> bytes | None:

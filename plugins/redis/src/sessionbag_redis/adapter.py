@@ -81,7 +81,7 @@ class Redis(AbstractAdapter):
         return self._drive(self._rules.destroy(key, expected))
 
     def gc(self, max_lifetime: int, *, budget: float | None = None) -> int:  # noqa: ARG002  # nothing is left to do
-        """Return 0: Redis removes expired records by itself, and counts them nowhere."""
+        """Return 0: Redis removes expired records by itself, and counts them nowhere. See `SessionHandler.gc`."""
         return 0
 
     def acquire(self, key: str, ttl: int) -> bytes | None:

@@ -32,7 +32,10 @@ class AsyncRedis:
 
     Options: ClassVar[type[RedisOptions]] = RedisOptions
     api_version: int = API_VERSION
+    """The version of the handler spec that the adapter was written for."""
+
     evicts: bool = False
+    """The server is expected to keep what it was given; `diagnose` warns where its settings let it drop records."""
 
     def __init__(self, options: RedisOptions | None = None) -> None:
         """Take the options; nothing is connected before the first operation.
@@ -89,7 +92,7 @@ class AsyncRedis:
         return await self._drive(self._rules.destroy(key, expected))
 
     async def gc(self, max_lifetime: int, *, budget: float | None = None) -> int:  # noqa: ARG002  # nothing is left to do
-        """Return 0: Redis removes expired records by itself, and counts them nowhere."""
+        """Return 0: Redis removes expired records by itself, and counts them nowhere. See `SessionHandler.gc`."""
         return 0
 
     async def acquire(self, key: str, ttl: int) -> bytes | None:
