@@ -4,6 +4,7 @@ import ast
 import builtins
 import importlib
 import inspect
+import itertools
 import os
 import re
 import textwrap
@@ -160,6 +161,21 @@ def test_every_error_is_in_the_reference():
     page = (REFERENCE / "errors.md").read_text(encoding="utf-8")
 
     assert set(re.findall(r"autoexception:: (\w+)\n   :show-inheritance:", page)) == errors
+
+
+@pytest.mark.parametrize("found", OBJECTS)
+def test_the_fields_of_what_is_returned_are_explained(found):
+    """Each field of a named tuple has words of its own, or the page would call it a field with a number."""
+    fields = getattr(found, "_fields", ())
+    tree = ast.parse(textwrap.dedent(inspect.getsource(found))) if fields else ast.Module([], [])
+    body = tree.body[0].body if fields else []
+    told = [
+        line.target.id
+        for line, following in itertools.pairwise(body)
+        if isinstance(line, ast.AnnAssign) and isinstance(following, ast.Expr)
+    ]
+
+    assert told == [*fields]
 
 
 @pytest.mark.parametrize("found", OBJECTS)

@@ -81,9 +81,16 @@ class OptionRow(NamedTuple):
     """One line of an option set's documentation."""
 
     name: str
+    """The option's name."""
+
     type: str
+    """Its declared type, in the words of error messages."""
+
     default: str
+    """Its default as Python writes it; ``***`` for that of a secret."""
+
     doc: str
+    """What it means."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)

@@ -27,9 +27,11 @@ class Available(NamedTuple):
     """A name that can be used, and who provides it."""
 
     name: str
+    """What it is chosen by."""
     distribution: str | None
-    """None for a name that the application registered itself."""
+    """Who provides it; None for a name that the application registered itself."""
     version: str | None
+    """The distribution's version, or None likewise."""
     target: str
     """Where the class is, as ``module:Class``."""
 

@@ -30,6 +30,7 @@ class Place(NamedTuple):
     """Its port; 0 for a Unix socket."""
 
     weight: int = 1
+    """Its share, beside the weights of the other servers."""
 
     @property
     def is_unix(self) -> bool:
