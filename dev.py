@@ -62,6 +62,9 @@ PROGRAMS = (
         elsewhere="the snap of chromium on Ubuntu, `brew install --cask chromedriver` on macOS",
     ),
 )
+WRK = Program(("wrk",), apt="wrk", elsewhere="`brew install wrk` on macOS")
+"""What sends requests in `benchmarks/over_http.py`; no test needs it."""
+
 USERS = {"test", "tests", "pythons", "django", "flask", "pymemcache", "redises", "soak", "benchmark", "losses", "docs"}
 """The commands that need these programs."""
 
@@ -76,7 +79,7 @@ def main() -> NoReturn:
     command, *arguments = sys.argv[1:]
     ensure_nox()
     if command.partition("(")[0] in USERS:
-        ensure_programs()
+        ensure_programs(*PROGRAMS, *([WRK] if command == "benchmark" else []))
     session = "tests" if command == "test" else command
     os.chdir(ROOT)
     os.execv(PYTHON, [str(PYTHON), "-m", "nox", "--session", session, "--", *arguments])  # noqa: S606  # our own Python
@@ -105,9 +108,9 @@ def ensure_venv() -> None:
         importlib.invalidate_caches()
 
 
-def ensure_programs() -> None:
-    """Install the programs that the tests drive, where they are missing; one that fails keeps no other one away."""
-    missing = [program for program in PROGRAMS if not program.is_there() and not apt_installs(program.apt)]
+def ensure_programs(*programs: Program) -> None:
+    """Install programs where they are missing; one that fails keeps no other one away."""
+    missing = [program for program in programs if not program.is_there() and not apt_installs(program.apt)]
     if missing:
         by_hand = [f"`sudo apt-get install {program.apt}` on Debian, {program.elsewhere}" for program in missing]
         sys.exit(CANNOT.format("; ".join(by_hand)))

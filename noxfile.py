@@ -26,7 +26,7 @@ DJANGOS = ("django~=5.2.0", "django~=6.1")
 FLASKS = {"oldest": ("flask[async]==2.2.*", "werkzeug==2.2.*"), "current": ("flask[async]",)}
 """What is installed for Flask's oldest supported release, and for the current one."""
 
-BENCHMARKS = ("per_request", "crypto")
+BENCHMARKS = ("per_request", "scale", "over_http", "crypto")
 """The programs of benchmarks/ that measure times; all take the arguments of `measuring.arguments_of`."""
 
 PARALLEL = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadscope")
@@ -172,6 +172,9 @@ def benchmark(session: nox.Session) -> None:
         "starsessions[redis]",
         "flask-session[cachelib,memcached,redis]",
         "django",
+        "flask",
+        "gunicorn",
+        "uvicorn[standard]",
         "redis",
         "pymemcache",
         "python-memcached",
@@ -192,8 +195,9 @@ def losses(session: nox.Session) -> None:
 
 @nox.session(requires=["build"])
 def docs(session: nox.Session) -> None:
-    """Build the guide as web pages, with warnings as errors, into build/docs/, and look at each in a browser."""
+    """Test what draws the guide's charts, build it with warnings as errors into build/docs/, and look at each page."""
     install(session, *group("docs"), *group("test"))
+    session.run("pytest", "--quiet", "docs/_ext/tests")
     session.run("sphinx-build", "-W", "--keep-going", "-q", "docs", "build/docs", *session.posargs)
     session.run("pytest", *PARALLEL, "-q", "tests/docs/look_at_pages.py")
     session.log("the guide is in build/docs/index.html")

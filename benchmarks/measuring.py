@@ -45,11 +45,13 @@ Result = TypeVar("Result")
 # Arguments
 
 
-def arguments_of(doc: str | None, *, rounds: int, quick: int = 3) -> argparse.Namespace:
+def arguments_of(
+    doc: str | None, *, rounds: int, quick: int = 3, flags: Mapping[str, str] | None = None
+) -> argparse.Namespace:
     """Return the arguments of a program, which its docstring describes.
 
     All programs take the same ones, because they are started together. Each has its own number of rounds, and another
-    one for ``--quick``.
+    one for ``--quick``; ``flags`` are those that it takes besides, with their help, when it is started by itself.
     """
     parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, help=f"how often everybody takes turns (default: {rounds})")
@@ -60,6 +62,8 @@ def arguments_of(doc: str | None, *, rounds: int, quick: int = 3) -> argparse.Na
     parser.add_argument("--same-core", action="store_true", help="do not pin the server and the clients to cores")
     parser.add_argument("--stores", nargs="+", choices=STORES, default=list(STORES), help="the stores that take part")
     parser.add_argument("--sizes", nargs="+", type=int, choices=SIZES, default=list(SIZES), help="of the data, in KiB")
+    for flag, told in (flags or {}).items():
+        parser.add_argument(flag, action="store_true", help=told)
     given = parser.parse_args()
     given.rounds = given.rounds or (quick if given.quick else rounds)
     if given.rounds < 2:  # noqa: PLR2004  # there are no quartiles of one

@@ -4,16 +4,23 @@ import sys
 from importlib.metadata import version as version_of
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
-from tables import substitutions  # it stands beside this file
+from tables import substitutions  # one of ours, from the folder above
 
 project = "sessionbag"
 author = "The sessionbag developers"
 copyright = "the sessionbag developers"  # noqa: A001  # Sphinx reads it by this name
 release = version = version_of("sessionbag")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton", "captions"]
+extensions = [
+    "benchmark_charts",
+    "captions",
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx_copybutton",
+]
+exclude_patterns = ["_ext"]
 myst_enable_extensions = ["colon_fence", "deflist", "substitution"]
 myst_heading_anchors = 3
 myst_substitutions = substitutions()

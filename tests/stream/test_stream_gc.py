@@ -2,15 +2,19 @@
 
 import errno
 import fcntl
+import gc
 import os
 import time
 import tracemalloc
+from pathlib import Path
 
 import pytest
 from sessionbag.errors import StoreUnavailable
+from sessionbag_stream._sweep import PART
 from sessionbag_stream._temporary import Temporary
 
 RECORD = b"12345678 data"
+DESCRIPTORS = Path("/proc/self/fd")
 
 
 def fill(store, count, ttl=10, start=0):
@@ -224,6 +228,96 @@ def test_creating_records_sweeps_where_nobody_runs_gc(make, clock, files, monkey
 
     left = len(files()) - 600
     assert left < 50
+
+
+class Counting:
+    """What `os.scandir` gives, with a count of the entries that were read of all folders."""
+
+    read = 0
+
+    def __init__(self, entries):
+        self.entries = entries
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        entry = next(self.entries)
+        Counting.read += 1
+        return entry
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self.entries.close()
+
+
+def test_what_a_create_sweeps_costs_the_same_in_a_large_folder(make, monkeypatch):
+    """Creates go on where others stopped, and read nothing again to get there."""
+    store = make(shards=0)
+    fill(store, 2000, ttl=1000)
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda folder: Counting(scandir(folder)))
+    monkeypatch.setattr("sessionbag_stream.adapter.ODDS", 0)
+    monkeypatch.setattr(Counting, "read", 0)
+
+    fill(store, 20, ttl=1000, start=2000)
+
+    assert Counting.read == 20 * PART
+
+
+def test_creates_come_through_several_large_folders(make, clock, files, monkeypatch):
+    """A walk that was begun is gone on with, whichever folder a record is created in; then another one begins."""
+    monkeypatch.setattr("sessionbag_stream.adapter.ODDS", 0)
+    store = make(shards=256)
+    folders = ("00", "01")
+    for number in range(2 * 2 * PART):
+        store.write(f"{folders[number % 2]}{number:062x}", RECORD, 10, expected=None)
+    clock.now += 10
+
+    for number in range(40):
+        store.write(f"{folders[number % 2]}{number + 1000:062x}", RECORD, 1000, expected=None)
+
+    assert len(files()) == 40
+
+
+@pytest.mark.skipif(not DESCRIPTORS.exists(), reason="needs the list of open files")
+def test_a_closed_store_keeps_no_folder_open(make, monkeypatch):
+    """Neither one that was closed nor one that nobody has any more."""
+    gc.collect()  # what other tests left
+    before = len(list(DESCRIPTORS.iterdir()))
+    monkeypatch.setattr("sessionbag_stream.adapter.ODDS", 0)
+    store, forgotten = make(shards=0), make(shards=0)
+    fill(store, 2 * PART)
+    fill(forgotten, 1, start=2 * PART)
+    assert len(list(DESCRIPTORS.iterdir())) > before
+
+    store.close()
+    del forgotten
+    gc.collect()
+
+    assert len(list(DESCRIPTORS.iterdir())) == before
+
+
+def test_a_forked_child_sweeps_on_its_own(make, monkeypatch):
+    """It leaves what its parent has begun, because both would read from one place."""
+    store = make(shards=0)
+    fill(store, 4 * PART)
+    monkeypatch.setattr("sessionbag_stream.adapter.ODDS", 0)
+    fill(store, 1, start=4 * PART)
+    [begun] = store._sweeper._walks
+
+    child = os.fork()
+    if not child:
+        fill(store, 1, start=5 * PART)
+        os._exit(int(store._sweeper._walks == [begun]))
+
+    assert os.waitpid(child, 0)[1] == 0
+    assert store._sweeper._walks == [begun]
 
 
 def test_a_sweep_that_fails_does_not_fail_the_create(make, key, monkeypatch):

@@ -7,6 +7,7 @@ import os
 import random
 import re
 import time
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 PART: Final = 64
 """Directory entries that a create looks at when it sweeps."""
+
+WALKS: Final = 1
+"""Walks through folders that creates leave for each other: each keeps two descriptors."""
 
 ODDS: Final = 16
 """One create in so many sweeps a part of its folder, which makes four entries looked at for one made."""
@@ -39,6 +43,29 @@ class _Swept(NamedTuple):
 _KEPT: Final = _Swept()
 
 
+class _Walk:
+    """A way through the entries of one folder that many creates go together, each a part of it.
+
+    It keeps the folder open, so that nobody has to read again what others have seen: a part costs the same in a large
+    folder as in a small one.
+    """
+
+    def __init__(self, folder: int) -> None:
+        """Begin; the descriptor of the folder stays the caller's."""
+        self.generation: Final = files.generation()
+        self.folder: Final = os.dup(folder)
+        try:
+            self.entries: Final = os.scandir(self.folder)
+        except OSError:
+            os.close(self.folder)
+            raise
+
+    def close(self) -> None:
+        """Give the descriptors back."""
+        self.entries.close()
+        os.close(self.folder)
+
+
 class Sweeper:
     """Goes through the folders in turn, and remembers how far it came when its time was over."""
 
@@ -51,6 +78,16 @@ class Sweeper:
         self._lock: Final = lock_names(prefix)
         self._turn = random.randrange(len(folders.names))  # noqa: S311  # no secret
         self._passed: dict[str, int] = {}
+        self._walks: list[_Walk] = []
+
+    def __del__(self) -> None:
+        """Give back what was not closed."""
+        self.close()
+
+    def close(self) -> None:
+        """End the walk that creates have left for the next one."""
+        while self._walks:
+            self._walks.pop().close()
 
     def key_in(self, name: str) -> str | None:
         """Return the key in the name of a record; None for any other file."""
@@ -69,9 +106,29 @@ class Sweeper:
                 break
         return removed
 
-    def sweep_part(self, folder: int, name: str) -> None:
-        """Sweep a few entries of one open folder, the next ones at each call."""
-        self._sweep(folder, name, None, limit=PART)
+    def sweep_part(self, folder: int) -> None:
+        """Look at a few entries: of the folder that earlier calls have not come to the end of, or else of this one."""
+        walk = self._next_walk(folder)
+        going_on = False
+        try:
+            part = list(islice(walk.entries, PART))
+            for entry in part:
+                self._look(walk.folder, entry, None)
+            going_on = len(part) == PART and len(self._walks) < WALKS
+        finally:
+            if going_on:
+                self._walks.append(walk)
+            else:
+                walk.close()
+
+    def _next_walk(self, folder: int) -> _Walk:
+        """Return the walk that was left, unless it is a parent's from before a fork, who goes on there himself."""
+        with suppress(IndexError):
+            walk = self._walks.pop()
+            if walk.generation == files.generation():
+                return walk
+            walk.close()
+        return _Walk(folder)
 
     def _collect_folder(self, name: str, max_lifetime: int, stop: float | None) -> int:
         """Sweep one folder, and take the next one's turn when this one's end was reached."""
@@ -79,28 +136,26 @@ class Sweeper:
         records = 0
         if folder is not None:
             try:
-                records = self._sweep(folder, name, max_lifetime, stop=stop)
+                records = self._sweep(folder, name, max_lifetime, stop)
             finally:
                 os.close(folder)
         if name not in self._passed:
             self._turn = (self._turn + 1) % len(self._folders.names)
         return records
 
-    def _sweep(
-        self, folder: int, name: str, max_lifetime: int | None, *, limit: int | None = None, stop: float | None = None
-    ) -> int:
-        """Look at ``limit`` entries, or at entries until the moment ``stop``; return the number of records removed.
+    def _sweep(self, folder: int, name: str, max_lifetime: int, stop: float | None) -> int:
+        """Look at entries until the moment ``stop``; return the number of records removed.
 
         The place where it stopped is kept as a number of entries, which are skipped unseen the next time.
         """
         place = self._passed.pop(name, 0)
         records = 0
         with os.scandir(folder) as entries:
-            for count, entry in enumerate(islice(entries, place, None), 1):
+            for entry in islice(entries, place, None):
                 swept = self._look(folder, entry, max_lifetime)
                 records += swept.records
                 place += 1 - swept.files
-                if count == limit or (stop is not None and time.monotonic() >= stop):
+                if stop is not None and time.monotonic() >= stop:
                     self._passed[name] = place
                     break
         return records

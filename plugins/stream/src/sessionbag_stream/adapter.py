@@ -66,7 +66,8 @@ class Stream(AbstractAdapter):
         return True
 
     def close(self) -> bool:
-        """Give back the locks that are still held; records stay."""
+        """Give back the locks that are still held, and what a sweep keeps open; records stay."""
+        self._sweeper.close()
         for key, token in self._locks.held():
             with suppress(StoreUnavailable):
                 self.release(key, token)
@@ -186,7 +187,7 @@ class Stream(AbstractAdapter):
             self._records.create(folder, name, data, ttl)
             if random.random() * ODDS < 1:  # noqa: S311  # no secret
                 with suppress(OSError):  # the record is written: what the sweep meets is no concern of its writer
-                    self._sweeper.sweep_part(folder, shard)
+                    self._sweeper.sweep_part(folder)
         finally:
             os.close(folder)
 
