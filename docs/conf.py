@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
-from tables import substitutions  # one of ours, from the folder above
+from tables import substitutions  # it stands there
 
 project = "sessionbag"
 author = "The sessionbag developers"
