@@ -195,7 +195,7 @@ def losses(session: nox.Session) -> None:
 
 @nox.session(requires=["build"])
 def docs(session: nox.Session) -> None:
-    """Build the guide as web pages, with warnings as errors, into build/docs/, and look at each in a browser."""
+    """Test what draws the guide's charts, build it with warnings as errors into build/docs/, and look at each page."""
     install(session, *group("docs"), *group("test"))
     session.run("pytest", "--quiet", "docs/_ext/tests")
     shutil.rmtree("build/docs", ignore_errors=True)  # pages that are gone would be looked at, too

@@ -13,7 +13,13 @@ author = "The sessionbag developers"
 copyright = "the sessionbag developers"  # noqa: A001  # Sphinx reads it by this name
 release = version = version_of("sessionbag")
 
-extensions = ["benchmark_charts", "captions", "myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton"]
+extensions = [
+    "benchmark_charts",
+    "captions",
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx_copybutton",
+]
 exclude_patterns = ["_ext"]
 myst_enable_extensions = ["colon_fence", "deflist", "substitution"]
 myst_heading_anchors = 3

@@ -51,27 +51,19 @@ FROM_PYTHON: Final = frozenset({"client"})
 
 def substitutions() -> dict[str, str]:
     """Return what stands in the guide's pages as ``{{ name }}``, in Markdown."""
-    tables = {
-        f"options_{name}": option_table(*declared) for name, declared in OPTIONS.items()
-    }
+    tables = {f"options_{name}": option_table(*declared) for name, declared in OPTIONS.items()}
     return tables | {f"command_{name}": help_of(parser) for name, parser in commands()}
 
 
 def option_table(options: type[OptionSet], prefix: str) -> str:
     """Return the table of an option set."""
-    secret = {
-        field.name
-        for field in dataclasses.fields(options)
-        if field.metadata.get("secret")
-    }
+    secret = {field.name for field in dataclasses.fields(options) if field.metadata.get("secret")}
     lines = ["| option | meaning |", "| --- | --- |"]
     for row in options.table():
         default = "required" if row.name in REQUIRED else f"default `{row.default}`"
         hidden = "; never shown" if row.name in secret else ""
         facts = f"*{row.type}*, {default}; {_variable(row.name, prefix)}"
-        lines.append(
-            f"| `{row.name}` | {row.doc.removeprefix('required: ')}{hidden}<br>{facts} |"
-        )
+        lines.append(f"| `{row.name}` | {row.doc.removeprefix('required: ')}{hidden}<br>{facts} |")
     return "\n".join(lines)
 
 

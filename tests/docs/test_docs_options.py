@@ -26,11 +26,11 @@ VALUES = {
 @pytest.fixture(scope="module")
 def tables():
     """Return the module that makes the tables."""
-    sys.path.insert(0, str(DOCS))
+    sys.path.insert(0, str(DOCS / "_ext"))
     try:
         return importlib.import_module("tables")
     finally:
-        sys.path.remove(str(DOCS))
+        sys.path.remove(str(DOCS / "_ext"))
 
 
 def option_sets(base=OptionSet):
