@@ -301,7 +301,7 @@ class MsgpackSerializer:
             encoder = _Encoder()
         try:
             data: bytes = encoder.pack(value)
-            sound = _is_session(value) and _is_sound(value, data.translate(None, _HARMLESS), encoder.extras)
+            sound = _is_session(value) and _is_sound(value, data, encoder.extras)
         except Exception as error:  # noqa: BLE001  # whatever it is, the search says it better
             raise refusal(value, _KINDS, error) from None
         if not sound:
@@ -318,21 +318,23 @@ class MsgpackSerializer:
         except Exception as error:  # noqa: BLE001  # anything can come of foreign bytes
             raise CorruptRecord(f"the record does not decode as msgpack: {type(error).__name__}") from None
         # The decoder makes nothing but plain values, so only their depth is in doubt.
-        if not _is_session(value) or (len(heads) > MAX_DEPTH and not is_shallow(value, _KINDS, len(heads))):
+        wide = len(heads) > MAX_DEPTH
+        if not _is_session(value) or (wide and not is_shallow(value, _KINDS, len(heads), in_keys=_A_MARK in data)):
             raise CorruptRecord("the record is msgpack but holds no session")
         return value
 
 
-def _is_sound(value: object, heads: bytes, extras: int) -> bool:
+def _is_sound(value: object, data: bytes, extras: int) -> bool:
     """Say whether what the packer took is what we keep.
 
     Without asking us it takes bytearray, memoryview, ExtType and Timestamp, and containers up to a depth of 1024. Each
     leaves certain bytes in the output. Where there are no more of these than we account for, nothing of the kind is
     there; there may be more for other reasons, in text and numbers, and only then the value has to be looked through.
     """
+    heads = data.translate(None, _HARMLESS)
     if len(heads.translate(None, _HEADS)) != extras:
         return is_plain(value, _KINDS)
-    return len(heads) <= MAX_DEPTH or is_shallow(value, _KINDS, len(heads))
+    return len(heads) <= MAX_DEPTH or is_shallow(value, _KINDS, len(heads), in_keys=_A_MARK in data)
 
 
 def _load(data: bytes, heads: bytes) -> object:

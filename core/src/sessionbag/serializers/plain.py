@@ -15,6 +15,8 @@ MAX_DEPTH: Final = 100
 _KEY: Final = "is a key of type"
 _ELEMENT: Final = "has an element of type"
 _SHOWN: Final = 60
+_LONG: Final = 20
+"""Members from which on it pays to look whether a row holds atoms alone, before it is taken together with others."""
 
 
 class Kinds(NamedTuple):
@@ -43,7 +45,7 @@ def is_plain(root: object, kinds: Kinds) -> bool:
     """
     level = [root]
     for _ in range(MAX_DEPTH):
-        keys, members = _inside_of(level)
+        keys, members = _inside_of(level, kinds)
         if not kinds.keys.issuperset(map(type, keys)):
             return False
         level = _but_for_atoms(members, kinds) + _but_for_atoms(keys, kinds)
@@ -54,34 +56,39 @@ def is_plain(root: object, kinds: Kinds) -> bool:
     return False
 
 
-def is_shallow(root: object, kinds: Kinds, most: int) -> bool:
+def is_shallow(root: object, kinds: Kinds, most: int, *, in_keys: bool) -> bool:
     """Say whether a value is nested `MAX_DEPTH` levels deep at most; its types are known to be those of ``kinds``.
 
-    ``most`` is how many containers it may hold, itself included. It ends as soon as those that were not met are too few
-    to be nested so deep, which in wide data is long before the innermost ones.
+    ``most`` is how many containers it may hold, itself included, and ``in_keys`` says whether some may be in the keys of
+    mappings. It ends as soon as those that were not met are too few to be nested so deep, which in wide data is long
+    before the innermost ones.
     """
     level, left = [root], most - 1
     for depth in range(1, MAX_DEPTH + 1):
         if depth + left <= MAX_DEPTH:
             return True
-        keys, members = _inside_of(level)
-        level = _but_for_atoms(members, kinds) + _but_for_atoms(keys, kinds)
+        keys, members = _inside_of(level, kinds)
+        level = _but_for_atoms(members, kinds)
+        if in_keys:
+            level += _but_for_atoms(keys, kinds)
         if not level:
             return True
         left -= len(level)
     return False
 
 
-def _inside_of(level: list[object]) -> tuple[list[object], list[object]]:
-    """Return the keys that are in containers of one depth, and everything else that is in them."""
+def _inside_of(level: list[object], kinds: Kinds) -> tuple[list[object], list[object]]:
+    """Return the keys that are in containers of one depth, and what else is in them, but for long rows of atoms."""
     keys: list[object] = []
     members: list[object] = []
     for each in level:
         if type(each) is dict:
             keys += each
             members += each.values()
-        else:
-            members += cast("Collection[object]", each)
+            continue
+        row = cast("Collection[object]", each)
+        if len(row) < _LONG or not kinds.atoms.issuperset(map(type, row)):
+            members += row
     return keys, members
 
 
