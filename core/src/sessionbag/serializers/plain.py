@@ -59,9 +59,9 @@ def is_plain(root: object, kinds: Kinds) -> bool:
 def is_shallow(root: object, kinds: Kinds, most: int, *, in_keys: bool) -> bool:
     """Say whether a value is nested `MAX_DEPTH` levels deep at most; its types are known to be those of ``kinds``.
 
-    ``most`` is how many containers it may hold, itself included, and ``in_keys`` says whether some may be in the keys of
-    mappings. It ends as soon as those that were not met are too few to be nested so deep, which in wide data is long
-    before the innermost ones.
+    ``most`` is how many containers it may hold, itself included, and ``in_keys`` says whether some may be in the keys
+    of mappings. It ends as soon as those that were not met are too few to be nested so deep, which in wide data is
+    long before the innermost ones.
     """
     level, left = [root], most - 1
     for depth in range(1, MAX_DEPTH + 1):
