@@ -35,7 +35,7 @@ def ours_and_others(kind, what):
 
 def lost():
     """Return how many changes were asked for, and how many each library lost of those to keys of one's own."""
-    rows = re.findall(r"^\| (acknowledged|lost by [^|]+?)[^|]* \| (\d+) \|", PROMISES.read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| ((?:acknowledged|lost by)[^|]*) \| (\d+) \|", PROMISES.read_text(), re.MULTILINE)
     asked = int(rows[0][1])
     ours = [int(number) for who, number in rows[1:] if "sessionbag" in who]
     others = sorted(int(number) for who, number in rows[1:] if "sessionbag" not in who)
