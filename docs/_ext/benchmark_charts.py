@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sphinx.application import Sphinx
 
-RECORDINGS: Final = ("per-request", "scale", "over-http")
+RECORDINGS: Final = ("per-request", "steps", "scale", "over-http")
 
 
 class FromFigures(SphinxDirective):

@@ -82,6 +82,15 @@ def _floor(folder: Path) -> Table:
     return Table(head, rows)
 
 
+def _steps(folder: Path) -> Table:
+    """Return where the time of a request goes that no store is in the way of."""
+    figures = recorded(folder, "steps").figures
+    times = {(each["step"], each["kind"]): f"{each['median_us']:.1f}" for each in figures}
+    steps = dict.fromkeys(each["step"] for kind in ("modify", "read") for each in figures if each["kind"] == kind)
+    rows = [(step, *(times.get((step, kind), "") for kind in ("read", "modify"))) for step in steps]
+    return Table(("", "read, µs", "modify, µs"), rows)
+
+
 def _ratio_of(ratio: float | None) -> str:
     return ABSENT if ratio is None else f"{ratio:.2f}"
 
@@ -215,6 +224,7 @@ def _behind_http(folder: Path) -> Table:
 TABLES: Final[dict[str, Callable[[Path], Table]]] = {
     "round-trips": _traffic,
     "floor": _floor,
+    "steps": _steps,
     "over-http": _http_table,
     "room": _room,
     "discovery": _discovery,
