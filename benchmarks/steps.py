@@ -2,8 +2,7 @@
 
 ``python3 dev.py benchmark steps`` runs it. The session holds about a KiB and stands in the adapter ``memory``, so that
 no store is in the way. Each step is repeated alone, with the parts of the core that do it; what is left of the whole
-request is the rest: the manager, the flow that knows what to ask the store, and the session's state. In a request that
-waits for a store all of it takes longer, because others used the processor's caches meanwhile.
+request is the rest: the manager, the flow that knows what to ask the store, and the session's state.
 """
 
 from __future__ import annotations
