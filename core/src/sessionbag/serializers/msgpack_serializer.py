@@ -341,25 +341,30 @@ def _load(data: bytes, heads: bytes) -> object:
     """Decode with no more hooks than the data may need.
 
     A mark is an extension value of one byte, and the only thing that needs a look at each array. Only extension values
-    can have a hash that many others have; each mapping needs a look where there may be many of them, and where they are
-    keys.
+    can have a hash that many others have; each mapping needs a look where there may be many of them as keys. Without
+    marks that shows in C: keys of text and bytes have hashes that nobody can compute.
     """
-    unpack = _unpack_marked if _A_MARK in data else _unpack
-    if len(data) <= _SMALL or len(heads.translate(None, _NO_EXTENSION)) <= _COLLISIONS:
-        return unpack(data, strict_map_key=False)
+    many = len(data) > _SMALL and len(heads.translate(None, _NO_EXTENSION)) > _COLLISIONS
+    if _A_MARK in data:
+        return _unpack_marked(data, {"object_pairs_hook": _Marks.mapping} if many else {})
     try:
-        return unpack(data, strict_map_key=True)  # keys of text and bytes only, whose hashes nobody can compute
+        return unpackb(data, ext_hook=_value, strict_map_key=many, timestamp=_AS_DATETIME)
     except ValueError:
-        return _unpack_marked(data, strict_map_key=False, object_pairs_hook=_Marks.mapping)
+        if not many:
+            raise
+        return _unpack_marked(data, {"object_pairs_hook": _Marks.mapping})
 
 
-def _unpack(data: bytes, *, strict_map_key: bool) -> object:
-    return unpackb(data, ext_hook=_value, strict_map_key=strict_map_key, timestamp=_AS_DATETIME)
-
-
-def _unpack_marked(data: bytes, **how: object) -> object:
+def _unpack_marked(data: bytes, hooks: dict[str, Any]) -> object:
     marks = _Marks()
-    value = unpackb(data, ext_hook=marks.extension, list_hook=marks.array, timestamp=_AS_DATETIME, **how)
+    value = unpackb(
+        data,
+        ext_hook=marks.extension,
+        list_hook=marks.array,
+        strict_map_key=False,
+        timestamp=_AS_DATETIME,
+        **hooks,
+    )
     if marks.open:
         raise ValueError("a mark outside an array")
     return value
