@@ -52,8 +52,6 @@ _HANDSHAKE: Final = 3.0
 _BUS: Final = 10_000
 """What a cluster's server adds to its port for the port that the others reach it at."""
 
-_LAST_PORT: Final = 65_535 - _BUS
-
 
 def redis_server() -> str:
     """Return the path of the server's program."""
@@ -537,17 +535,8 @@ def _has(ranges: list[str], slot: int) -> bool:
 
 def free_port_for_cluster() -> int:
     """Return a free port that leaves room for the cluster's bus above it."""
-    for port in _candidates():
+    for _ in range(100):
+        port = free_port()
         with contextlib.suppress(OSError), socket.create_server((HOST, port + _BUS)):
             return port
     raise AssertionError("no two ports are free")
-
-
-def _candidates() -> Iterator[int]:
-    for _ in range(100):
-        port = free_port()
-        if port <= _LAST_PORT:
-            yield port
-        else:
-            with contextlib.suppress(OSError), socket.create_server((HOST, port - _BUS)):
-                yield port - _BUS

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
+import random
 import shutil
 import signal
 import socket
@@ -11,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -29,10 +32,34 @@ def program(*names: str) -> str:
     raise AssertionError(f"{names[0]} is not installed. `python3 dev.py test` installs what the tests need")
 
 
+_FIRST: Final = 12_000
+_BLOCK: Final = 2_000
+_BLOCKS: Final = 5
+"""Ports that are handed out, by the test processes that run at once: below those that the system takes for connections.
+
+Ports of one process that another one could be given as well would now and then be taken between the choice and the
+start of the server; and who asks whether the server answers would hear somebody else's. A Redis Cluster takes the ports
+10,000 above, too.
+"""
+
+
+def _ports() -> Iterator[int]:
+    """Yield the ports of this process, over and over, from one that is drawn: other runs may go on beside this one."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw4").removeprefix("gw")) % _BLOCKS
+    offset = random.randrange(_BLOCK)  # noqa: S311  # no secret
+    for number in itertools.count(offset):
+        yield _FIRST + worker * _BLOCK + number % _BLOCK
+
+
+_chosen: Final = _ports()
+
+
 def free_port() -> int:
-    """Return a port of this machine that nobody listens on."""
-    with socket.create_server((HOST, 0)) as listening:
-        return int(listening.getsockname()[1])
+    """Return a port of this machine that nobody listens on, and that no other test of this run is given."""
+    for port in itertools.islice(_chosen, _BLOCK):
+        with contextlib.suppress(OSError), socket.create_server((HOST, port)):
+            return port
+    raise AssertionError("no port is free")
 
 
 def accepts(port: int) -> bool:
