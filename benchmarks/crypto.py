@@ -11,6 +11,7 @@ import statistics
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from libraries import Sessionbag
 from measuring import about, arguments_of, in_turns, machine, spread, timed, write
 from sessionbag import ManagerFactory, Memory, MsgpackSerializer
 from sessionbag.record import Cipher, Codec, Header
@@ -40,27 +41,13 @@ def works(cipher: Cipher | None) -> dict[str, Callable[[], object]]:
     codec = Codec(MsgpackSerializer(), cipher)
     body = codec.dumps(DATA)
     record = codec.live(KEY, MARK, HEADER, body)
-    factory = ManagerFactory(adapter=Memory(), cipher=cipher)
-    session = factory.new_instance()
-    session.update(DATA)
-    session_id = session.get_id()
-    session.close()
-
-    def read() -> None:
-        session = factory.new_instance(session_id)
-        session.get("user_id")
-        session.close()
-
-    def modify() -> None:
-        session = factory.new_instance(session_id)
-        session["user_id"] = secrets.randbits(30)
-        session.close()
-
+    sessions = Sessionbag(ManagerFactory(adapter=Memory(), cipher=cipher), "msgpack")
+    session_id = sessions.begin(DATA)
     return {
         "record: write": lambda: codec.live(KEY, MARK, HEADER, body),
         "record: read": lambda: codec.open(KEY, record),
-        "request that reads": read,
-        "request that modifies": modify,
+        "request that reads": lambda: sessions.read(session_id),
+        "request that modifies": lambda: sessions.modify(session_id),
     }
 
 

@@ -7,9 +7,9 @@ request is the rest: the manager, the flow that knows what to ask the store, and
 
 from __future__ import annotations
 
-from itertools import count
 from typing import TYPE_CHECKING, Final
 
+from libraries import Sessionbag
 from measuring import about, arguments_of, data_of, in_turns, machine, spread, timed, write
 from sessionbag import ManagerFactory, Memory, MsgpackSerializer
 from sessionbag.lifecycle import hashed
@@ -29,25 +29,14 @@ Work = tuple[str, str]
 
 def works(factory: ManagerFactory) -> dict[Work, Callable[[], object]]:
     """Return what is measured; each step does what a request with this session makes it do."""
-    session_id = stored(factory)
+    sessions, data = Sessionbag(factory, "msgpack"), data_of(1)
+    session_id = sessions.begin(data)
     store, codec = factory.handler, Codec(MsgpackSerializer())
     key = hashed(factory.options.name, session_id)
-    data = data_of(1)
     body, header = codec.dumps(data), Header(1_000_000, 1_000_000, b"earlier1" * 7)
     record = codec.live(key, b"mark 123", header, body)
     other = "0" * 64
     versions = [store.write(other, record, TTL, expected=None)]
-    numbers = count()
-
-    def read() -> None:
-        session = factory.new_instance(session_id)
-        session.get("user_id")
-        session.close()
-
-    def modify() -> None:
-        session = factory.new_instance(session_id)
-        session["user_id"] = next(numbers)
-        session.close()
 
     def replace() -> None:
         versions[0] = store.write(other, record, TTL, expected=versions[0])
@@ -64,22 +53,11 @@ def works(factory: ManagerFactory) -> dict[Work, Callable[[], object]]:
         "adapter: replace": replace,
     }
     return {
-        ("read", WHOLE): read,
-        ("modify", WHOLE): modify,
+        ("read", WHOLE): lambda: sessions.read(session_id),
+        ("modify", WHOLE): lambda: sessions.modify(session_id),
         **{("read", step): work for step, work in reading.items()},
         **{("modify", step): work for step, work in writing.items()},
     }
-
-
-def stored(factory: ManagerFactory) -> str:
-    """Store a session and return its id."""
-    session = factory.new_instance()
-    session.update(data_of(1))
-    session.close()
-    change = session.cookie_change()
-    assert change is not None  # noqa: S101  # a new session gets a cookie
-    assert change.session_id is not None  # noqa: S101  # as above
-    return change.session_id
 
 
 def figures_of(times: dict[Work, list[float]]) -> list[dict[str, object]]:
