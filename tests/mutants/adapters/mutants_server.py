@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import socketserver
 import threading
 
@@ -39,7 +41,8 @@ class Server(socketserver.ThreadingTCPServer):
         self.shutdown()
         self.server_close()
         for talk in list(self.talks):
-            talk.connection.shutdown(2)
+            with contextlib.suppress(OSError):  # the client has hung up meanwhile
+                talk.connection.shutdown(socket.SHUT_RDWR)
 
 
 class Talk(socketserver.StreamRequestHandler):
