@@ -22,6 +22,12 @@ HOST: Final = "127.0.0.1"
 PATIENCE: Final = 30.0
 """Seconds after which a server that does not get ready counts as broken, on however busy a machine."""
 
+ENVIRONMENT: Final = {"GUNICORN_CMD_ARGS": "--graceful-timeout=2"}
+"""What servers are started with besides: gunicorn loses the request to end that reaches a worker which is still booting.
+
+It then waits for that worker as long as for one with work to do, which is 30 s by itself.
+"""
+
 
 def program(*names: str) -> str:
     """Return the path of the first of these programs that is installed."""
@@ -92,7 +98,7 @@ class Server:
         self.folder: Final = folder
         self._ready: Final = ready
         self.environment: dict[str, str] | None = None
-        """What it is started with; None for that of the tests."""
+        """What it is started with, besides `ENVIRONMENT`; None for that of the tests."""
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -113,7 +119,7 @@ class Server:
             self._process = subprocess.Popen(
                 self.command,
                 cwd=self.folder,
-                env=self.environment,
+                env={**(os.environ if self.environment is None else self.environment), **ENVIRONMENT},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
