@@ -23,9 +23,9 @@ PATIENCE: Final = 30.0
 """Seconds after which a server that does not get ready counts as broken, on however busy a machine."""
 
 ENVIRONMENT: Final = {"GUNICORN_CMD_ARGS": "--graceful-timeout=2"}
-"""What servers are started with besides: gunicorn loses the request to end that reaches a worker which is still booting.
+"""What servers are started with besides: a worker of gunicorn's that is still booting loses the request to end.
 
-It then waits for that worker as long as for one with work to do, which is 30 s by itself.
+gunicorn then waits for that worker as long as for one with work to do, which is 30 s by itself.
 """
 
 
