@@ -8,7 +8,7 @@ import math
 import subprocess
 import sys
 import threading
-from collections import OrderedDict, namedtuple
+from collections import Counter, OrderedDict, namedtuple
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Context, Decimal, localcontext
 from enum import Enum, IntEnum
@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 import msgpack
 import pytest
 import sessionbag.serializers.msgpack_serializer as implementation
+import sessionbag.serializers.plain as looking
 from costs import python_calls
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -228,6 +229,12 @@ def test_decimal_text_does_not_depend_on_the_context_of_the_thread():
         assert MSGPACK.dumps({"price": Decimal("1E+30")}) == expected
 
 
+@pytest.fixture(params=[looking.members_of, looking.members_one_by_one], ids=["this Python", "any Python"])
+def python(request, monkeypatch):
+    """Look into containers as on this Python, and as where its garbage collector tells nothing."""
+    monkeypatch.setattr(looking, "members_of", request.param)
+
+
 CULPRITS = {
     "bytearray": (bytearray(b"x"), "is of type bytearray, which cannot be stored. Store bytes(value)"),
     "memoryview": (memoryview(b"x"), "is of type memoryview, which cannot be stored. Store bytes(value)"),
@@ -254,6 +261,7 @@ def test_what_is_no_plain_value_is_refused_with_its_path(serializer, culprit, re
     assert str(error).startswith(f"cart.items[3] {reason}")
 
 
+@pytest.mark.usefixtures("python")
 @pytest.mark.parametrize(
     "culprit", [memoryview(b"x"), msgpack.ExtType(5, b"x"), msgpack.Timestamp(1, 2), Size.SMALL, Name("n")]
 )
@@ -348,10 +356,24 @@ def test_nesting_is_kept_up_to_the_same_depth_in_both_directions(serializer):
     assert serializer.loads(serializer.dumps(session)) == session
 
 
+@given(st.lists(values, max_size=3) | st.dictionaries(hashables, values, max_size=4) | st.sets(hashables, max_size=4))
+@example({"a": [1], "b": 2})
+@example({1: {}, "a": {}, (2, 3): ()})
+@example(dict.fromkeys([Name("n"), "m"], msgpack.ExtType(1, b"x")))
+def test_no_member_of_a_container_is_overlooked(container):
+    """The garbage collector tells all that Python tells, but for keys that are texts."""
+
+    def kinds(members):
+        return Counter(id(each) for each in members if type(each) is not str)
+
+    assert kinds(looking.members_of(container)) == kinds(looking.members_one_by_one(container))
+
+
 WIDE = [[number] for number in range(500)]
 
 
 @BOTH
+@pytest.mark.usefixtures("python")
 @pytest.mark.parametrize("wide", [[], WIDE], ids=["alone", "among many"])
 def test_nesting_is_bounded_alike_alone_and_among_many_containers(serializer, wide):
     """In wide data most containers are not looked into, and one that is nested too deep is found all the same."""
@@ -364,6 +386,7 @@ def test_nesting_is_bounded_alike_alone_and_among_many_containers(serializer, wi
         serializer.loads(raw(too_deep))
 
 
+@pytest.mark.usefixtures("python")
 @pytest.mark.parametrize("wide", [[], WIDE], ids=["alone", "among many"])
 def test_nesting_in_keys_is_bounded_too(wide):
     """A tuple in a key is a container like any other."""

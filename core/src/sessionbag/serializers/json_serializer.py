@@ -124,6 +124,6 @@ class JsonSerializer:
             raise CorruptRecord(f"the record does not decode as JSON: {type(error).__name__}") from None
         # The decoder makes nothing but plain values, so only their depth is in doubt, and that where brackets allow it.
         brackets = data.count(b"{") + data.count(b"[")
-        if type(value) is not dict or (brackets > MAX_DEPTH and not is_shallow(value, _KINDS, brackets, in_keys=False)):
+        if type(value) is not dict or (brackets > MAX_DEPTH and not is_shallow(value, _KINDS, brackets)):
             raise CorruptRecord("the record is JSON but holds no session")
         return cast("dict[str, object]", value)

@@ -319,7 +319,7 @@ class MsgpackSerializer:
             raise CorruptRecord(f"the record does not decode as msgpack: {type(error).__name__}") from None
         # The decoder makes nothing but plain values, so only their depth is in doubt.
         wide = len(heads) > MAX_DEPTH
-        if not _is_session(value) or (wide and not is_shallow(value, _KINDS, len(heads), in_keys=_A_MARK in data)):
+        if not _is_session(value) or (wide and not is_shallow(value, _KINDS, len(heads))):
             raise CorruptRecord("the record is msgpack but holds no session")
         return value
 
@@ -334,7 +334,7 @@ def _is_sound(value: object, data: bytes, extras: int) -> bool:
     heads = data.translate(None, _HARMLESS)
     if len(heads.translate(None, _HEADS)) != extras:
         return is_plain(value, _KINDS)
-    return len(heads) <= MAX_DEPTH or is_shallow(value, _KINDS, len(heads), in_keys=_A_MARK in data)
+    return len(heads) <= MAX_DEPTH or is_shallow(value, _KINDS, len(heads))
 
 
 def _load(data: bytes, heads: bytes) -> object:
@@ -345,7 +345,7 @@ def _load(data: bytes, heads: bytes) -> object:
     marks that shows in C: keys of text and bytes have hashes that nobody can compute.
     """
     many = len(data) > _SMALL and len(heads.translate(None, _NO_EXTENSION)) > _COLLISIONS
-    if _A_MARK in data:
+    if _A_MARK[0] in heads and _A_MARK in data:
         return _unpack_marked(data, {"object_pairs_hook": _Marks.mapping} if many else {})
     try:
         return unpackb(data, ext_hook=_value, strict_map_key=many, timestamp=_AS_DATETIME)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import sys
+from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from sessionbag.errors import SerializationError
@@ -29,7 +32,7 @@ class Kinds(NamedTuple):
     """Of dict, list, tuple, set and frozenset."""
 
     keys: frozenset[type]
-    """Keys of mappings."""
+    """Keys of mappings; where these are not all atoms, no containers are among them."""
 
     mend: Callable[[object], str]
     """Says in a sentence what to store instead of a value of another type."""
@@ -44,11 +47,11 @@ def is_plain(root: object, kinds: Kinds) -> bool:
     For values that were encoded or decoded just now, so that there are no cycles.
     """
     level = [root]
+    some_keys = not kinds.keys.issuperset(kinds.atoms)  # otherwise they are members like others
     for _ in range(MAX_DEPTH):
-        keys, members = _inside_of(level, kinds)
-        if not kinds.keys.issuperset(map(type, keys)):
+        if some_keys and not kinds.keys.issuperset(map(type, _keys_of(level))):
             return False
-        level = _but_for_atoms(members, kinds) + _but_for_atoms(keys, kinds)
+        level = _inside_of(level, kinds)
         if not level:
             return True
         if not kinds.containers.issuperset(map(type, level)):
@@ -56,46 +59,53 @@ def is_plain(root: object, kinds: Kinds) -> bool:
     return False
 
 
-def is_shallow(root: object, kinds: Kinds, most: int, *, in_keys: bool) -> bool:
+def is_shallow(root: object, kinds: Kinds, most: int) -> bool:
     """Say whether a value is nested `MAX_DEPTH` levels deep at most; its types are known to be those of ``kinds``.
 
-    ``most`` is how many containers it may hold, itself included, and ``in_keys`` says whether some may be in the keys
-    of mappings. It ends as soon as those that were not met are too few to be nested so deep, which in wide data is
-    long before the innermost ones.
+    ``most`` is how many containers it may hold, itself included. It ends as soon as those that were not met are too few
+    to be nested so deep, which in wide data is long before the innermost ones.
     """
     level, left = [root], most - 1
     for depth in range(1, MAX_DEPTH + 1):
         if depth + left <= MAX_DEPTH:
             return True
-        keys, members = _inside_of(level, kinds)
-        level = _but_for_atoms(members, kinds)
-        if in_keys:
-            level += _but_for_atoms(keys, kinds)
+        level = _inside_of(level, kinds)
         if not level:
             return True
         left -= len(level)
     return False
 
 
-def _inside_of(level: list[object], kinds: Kinds) -> tuple[list[object], list[object]]:
-    """Return the keys that are in containers of one depth, and what else is in them, but for long rows of atoms."""
-    keys: list[object] = []
-    members: list[object] = []
-    for each in level:
-        if type(each) is dict:
-            keys += each
-            members += each.values()
-            continue
-        row = cast("Collection[object]", each)
-        if len(row) < _LONG or not kinds.atoms.issuperset(map(type, row)):
-            members += row
-    return keys, members
+def _keys_of(level: list[object]) -> Iterator[object]:
+    return chain.from_iterable([each for each in level if type(each) is dict])
 
 
-def _but_for_atoms(values: list[object], kinds: Kinds) -> list[object]:
-    if kinds.atoms.issuperset(map(type, values)):
+def _inside_of(level: list[object], kinds: Kinds) -> list[object]:
+    """Return what is in containers of one depth, in keys of mappings, too, but for what contains nothing itself."""
+    # A long row that contains nothing but atoms need not be listed with what is in the others.
+    rows = cast("list[Collection[object]]", level)
+    mixed = [row for row in rows if len(row) < _LONG or type(row) is dict or not kinds.atoms.issuperset(map(type, row))]
+    inside = members_of(*mixed)
+    if kinds.atoms.issuperset(map(type, inside)):
         return []
-    return [each for each in values if type(each) not in kinds.atoms]
+    return [each for each in inside if type(each) not in kinds.atoms]
+
+
+def members_one_by_one(*containers: object) -> list[object]:
+    """Return the keys of mappings and all values in containers: `members_of` on any Python."""
+    members: list[object] = []
+    for each in containers:
+        members += cast("Collection[object]", each)
+        if isinstance(each, dict):
+            members += each.values()
+    return members
+
+
+members_of: Final = gc.get_referents if sys.implementation.name == "cpython" else members_one_by_one
+"""Returns what is in containers, of mappings all values and at least those keys that are no text.
+
+CPython's garbage collector has to know this of each container, and tells it many times faster than a loop in Python.
+"""
 
 
 class _Place(NamedTuple):
