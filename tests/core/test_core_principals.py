@@ -24,8 +24,10 @@ from sessionbag import (
     SessionGone,
     SessionNotStarted,
     SessionReadOnly,
+    SessionTooLarge,
     StoreUnavailable,
     hookimpl,
+    record,
 )
 from sessionbag.lifecycle import Session, index
 from sessionbag.record import Codec, Header, Index, Moved
@@ -495,6 +497,20 @@ def test_live_sessions_stay_in_a_crowded_list():
 
     assert len(factory.sessions_of("user-7")) == 100
     assert factory.revoke("user-7") == 100
+
+
+def test_list_that_is_full_refuses_a_login_and_hides_nobody(factory, monkeypatch):
+    """Who knows the password cannot push sessions out of the list by logging in again and again."""
+    ids = [logged_in(factory, user=7) for _ in range(10)]
+    stored = factory.handler.read(index_key(factory))
+    monkeypatch.setattr(record, "MAX_SIZE", len(stored.data) + 20)
+
+    with pytest.raises(SessionTooLarge, match=r"End its sessions with revoke\(\)"):
+        logged_in(factory, user=7)
+    assert len(factory.sessions_of("user-7")) == 10
+    assert factory.revoke("user-7") == 10
+    assert [dict(factory.new_instance(each)) for each in ids] == [{}] * 10
+    assert logged_in(factory, user=7)
 
 
 def test_list_of_what_ended_is_tidied_by_who_reads_it():

@@ -196,8 +196,17 @@ class Codec:
         return self._assemble(_REVOKED, key, mark, header, b"")
 
     def index(self, key: str, mark: bytes, header: Header, body: bytes) -> bytes:
-        """Return the bytes of a record that lists sessions."""
-        return self._assemble(_INDEX, key, mark, header, body)
+        """Return the bytes of a record that lists sessions.
+
+        Raises `SessionTooLarge` when there are more than `MAX_SIZE`: nobody could read the list any more.
+        """
+        data = self._assemble(_INDEX, key, mark, header, body)
+        if len(data) > MAX_SIZE:
+            raise SessionTooLarge(
+                f"the list of this principal's sessions would take {len(data)} bytes, and at most {MAX_SIZE} are "
+                "stored. End its sessions with revoke(), or give each person a principal of their own"
+            )
+        return data
 
     def open(self, key: str, data: bytes) -> Record:
         """Read a record.

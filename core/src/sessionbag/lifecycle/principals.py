@@ -121,7 +121,8 @@ def check_principal(principal: str) -> str:
 def enrol(session: Session, key: str, target: Base) -> Flow[None]:
     """Enter a session in its principal's index, before it is written under a key where it did not stand for them.
 
-    Two round trips; none for a session of nobody. Raises `SessionConflict` and `StoreUnavailable`.
+    Two round trips; none for a session of nobody. Raises `SessionConflict`, `StoreUnavailable`, and `SessionTooLarge`
+    where the list has no room for it.
     """
     principal = target.principal
     if not principal or _is_enrolled(session, key, principal):
