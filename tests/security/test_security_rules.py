@@ -215,6 +215,22 @@ def test_id_is_neither_stored_nor_shown(visit, watched, listener, store, caplog,
         assert any(key_of(session_id) in text for text in texts)
 
 
+def test_no_representation_shows_an_id():
+    """Requirement 4: what a debugger or an error report prints of a manager and its parts."""
+    with ManagerFactory(adapter="memory") as factory:
+        session = factory.new_instance()
+        session["user"] = "bob"
+        session.save()
+        first = session.get_id()
+        session.regenerate_id()
+        parts = [session, session.info(), session.cookie_change(), session._state, session._state.session]
+        shown = [*map(repr, parts), repr(session._state.session.change)]
+        session.close()
+
+    assert len({first, session.cookie_change().session_id}) == 2
+    assert not any(each in text for each in (first, session.cookie_change().session_id) for text in shown)
+
+
 def test_former_id_is_worth_nothing_after_a_login(visit, listener):
     """Requirement 5: who comes with it neither reads nor writes the session, nor changes the visitor's cookie."""
     former = visit(name).session_id()

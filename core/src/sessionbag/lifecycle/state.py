@@ -64,6 +64,10 @@ class CookieChange(NamedTuple):
     session_id: str | None
     """The id to set the cookie to; None: let the cookie expire."""
 
+    def __repr__(self) -> str:
+        """Say what is to be done, and show no id."""
+        return f"<{type(self).__name__}: {'expire' if self.session_id is None else 'set'}>"
+
 
 class Base(NamedTuple):
     """The record that our changes are made against."""
@@ -116,6 +120,10 @@ class Change(NamedTuple):
     kind: ChangeKind
     former_id: str
 
+    def __repr__(self) -> str:
+        """Say which kind it is, and show no id."""
+        return f"<{type(self).__name__}: {self.kind.name}>"
+
 
 @dataclass(frozen=True, slots=True)
 class Sources:
@@ -139,9 +147,9 @@ def never() -> bool:
     return False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Session:
-    """What a request knows about its session. The flows change it; managers show it."""
+    """What a request knows about its session. The flows change it; managers show it. Its `repr` shows no id."""
 
     options: SessionOptions
     codec: Codec

@@ -30,7 +30,7 @@ from sessionbag.threads import innermost
 _log: Final = logging.getLogger(__name__)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)  # which would show an id
 class ManagerState:
     """A manager's parts, and where its request stands."""
 
