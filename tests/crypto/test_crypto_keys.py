@@ -144,6 +144,7 @@ def test_manager_made_by_hand_takes_the_cipher():
         ({"keys": [ONE, "correct horse battery staple"]}, "key 2 of the option 'keys' is no key of 256 bits"),
         ({"keys": [ONE[:-2]]}, "key 1 of the option 'keys' is no key of 256 bits"),
         ({"keys": ["g" * 64]}, "is no key of 256 bits"),
+        ({"keys": [f"{ONE[:40]}{' ' * 22}{ONE[-2:]}"]}, "is no key of 256 bits"),
         ({"keys": ["!" * 43]}, "is no key of 256 bits"),
         ({"keys": ["é" * 64]}, "is no key of 256 bits"),
         ({"keys": [ONE, ONE.upper()]}, "key 2 of the option 'keys' is there twice"),

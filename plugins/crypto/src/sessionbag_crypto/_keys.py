@@ -76,11 +76,12 @@ def name_of(key: bytes) -> str:
 def _read_key(text: str) -> bytes | None:
     try:
         if len(text) == _HEX_SIZE:
-            return bytes.fromhex(text)
-        if len(text) in _BASE64_SIZES:
+            key = bytes.fromhex(text)  # which takes blanks, too
+        elif len(text) in _BASE64_SIZES:
             standard = text.replace("-", "+").replace("_", "/").rstrip("=") + "="
             key = base64.b64decode(standard, validate=True)
-            return key if len(key) == KEY_SIZE else None
+        else:
+            return None
     except (ValueError, binascii.Error):
         return None
-    return None
+    return key if len(key) == KEY_SIZE else None
