@@ -2,6 +2,7 @@
 
 import pytest
 from fuzz_targets import TARGETS, seeds
+from sessionbag.record import parse
 
 FOUND: dict[str, list[bytes]] = {
     "record": [b"", b"\x00", b"\x03" + b"x" * 40],
@@ -28,3 +29,8 @@ def test_promises_hold_on_seeds_and_findings(target, data):
     for at in range(len(data)):
         TARGETS[target](data[:at])
         TARGETS[target](data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :])
+
+
+def test_seeds_hold_each_kind_of_record():
+    """A fuzzer does not have to find them first, and what it finds is no false alarm."""
+    assert {parse(seed[1:]).kind_name for seed in seeds("record")} == {"live", "moved", "revoked", "index"}

@@ -13,7 +13,7 @@ from sessionbag import ConfigurationError, CorruptRecord, JsonSerializer, Msgpac
 from sessionbag.cookies import CookiePolicy
 from sessionbag.lifecycle import is_id
 from sessionbag.options import OptionSet
-from sessionbag.record import Codec, Header, Live, Moved
+from sessionbag.record import Codec, Header, Index, Live, Moved, Revoked
 from sessionbag.urls import redact
 from sessionbag_stream import StreamOptions
 
@@ -35,7 +35,7 @@ PLACES: Final = (
 
 
 def read_record(data: bytes) -> None:
-    """Read a record: plain data that can be stored again, a way, or one of the two errors.
+    """Read a record: plain data that can be stored again, a way, the word that it ended, or one of the two errors.
 
     The first byte chooses the serializer, and whether the checksum is put right.
     """
@@ -46,11 +46,11 @@ def read_record(data: bytes) -> None:
         record = record[:9] + struct.pack(">I", crc32(record[13:], crc32(record[:9]))) + record[13:]
     try:
         found = codec.open(KEY, record)
-        loaded = codec.loads(found.body) if isinstance(found, Live) else None
+        loaded = codec.loads(found.body) if isinstance(found, (Live, Index)) else None
     except (CorruptRecord, RecordUnreadable):
         return
     if loaded is None:
-        assert isinstance(found, Moved)
+        assert isinstance(found, (Moved, Revoked))
         return
     body = codec.dumps(loaded)
     assert codec.dumps(codec.loads(body)) == body, "what was read cannot be stored again as it is"
@@ -122,8 +122,13 @@ def seeds(target: str) -> list[bytes]:
     bodies = [CODECS[0].dumps(rich), CODECS[1].dumps(data)]
     records = [codec.live(KEY, b"mark 123", header, body) for codec, body in zip(CODECS, bodies, strict=True)]
     moved = CODECS[0].moved(KEY, b"mark 123", header, Moved("f" * 64, 1_000_600, follow=True))
+    revoked = CODECS[0].revoked(KEY, b"mark 123", header)
+    index = CODECS[0].index(
+        KEY, b"mark 123", header, CODECS[0].dumps({"f" * 64: [1_000_000, 1_000_000, "", False, ""]})
+    )
     return {
-        "record": [bytes([number]) + record for number, record in enumerate([*records, moved, *records])],
+        "record": [bytes([number]) + record for number, record in enumerate([*records, moved, *records])]
+        + [bytes([number]) + record for number in (0, 2) for record in (revoked, index)],
         "body": [bytes([number]) + body for number, body in enumerate(bodies)],
         "cookie": [b"session=" + b"a" * 64, b'a=b; session="x%2Cy"; c', b"session;session==;;=session"],
         "url": [bytes([number * 40]) + b"pass@w/ord?x=y#z&a=%41:1" for number in range(6)],
