@@ -64,7 +64,7 @@ FAULTS = {
     "no way back": ({"SESSION_ENGINE": "sessionbag_django.back"}, "E010", "sessionbag_django.back", "back_to"),
     "unknown adapter": ({"SESSIONBAG": {"adapter": "memroy"}}, "E011", "memroy", ""),
     "not installed": ({"SESSIONBAG": "nothere://localhost"}, "E011", "nothere", ""),
-    "unknown option": ({"SESSIONBAG": {**MEMORY, "lifetme": 60}}, "E011", "SESSIONBAG", ""),
+    "unknown option": ({"SESSIONBAG": {**MEMORY, "lifetme": 60}}, "E011", "SESSIONBAG: sessionbag has no option", ""),
     "adapter's option": ({"SESSIONBAG": {**MEMORY, "options": {"max_records": 0}}}, "E011", "max_records", ""),
     "no lifetime": ({"SESSION_COOKIE_AGE": 0}, "E011", "SESSION_COOKIE_AGE", ""),
     "name": ({"SESSION_COOKIE_NAME": "my.session"}, "E011", "SESSION_COOKIE_NAME", "letters, digits"),
@@ -75,6 +75,12 @@ FAULTS = {
         "SESSION_COOKIE_AGE",
     ),
     "cookie prefix": ({"SESSION_COOKIE_NAME": "__Host-id"}, "W002", "__Host-id", "SESSION_COOKIE_SECURE"),
+    "unknown cookie site": (
+        {"SESSION_COOKIE_SAMESITE": "Foo"},
+        "W002",
+        "SESSION_COOKIE_...: the option 'samesite'",
+        "",
+    ),
     "cookie site": ({"SESSION_COOKIE_SAMESITE": "None"}, "W002", "SESSION_COOKIE_", "https"),
 }
 

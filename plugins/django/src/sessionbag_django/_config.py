@@ -205,7 +205,8 @@ def _cookie_faults() -> Iterator[Fault]:
         return  # an error, and found with the options
     except ConfigurationError as error:
         what, _, mend = str(error).rpartition(". ")
-        yield Fault("W002", f"SESSION_COOKIE_...: {what}.", f"{mend.rstrip('.')}, as SESSION_COOKIE_SECURE and so on.")
+        hint = f"{mend.rstrip('.')}, as SESSION_COOKIE_SECURE and so on." if what else ""
+        yield Fault("W002", f"SESSION_COOKIE_...: {what or mend}.", hint)
 
 
 _NEED_OUR_MIDDLEWARE: Final[Mapping[str, Callable[[object], bool]]] = {
@@ -275,6 +276,6 @@ def _core_faults(given: Mapping[str, object]) -> Iterator[Fault]:
         setting = "SESSIONBAG"
         if "name" not in given and "session name" in str(error):
             setting = 'SESSION_COOKIE_NAME, which is also SESSIONBAG["name"]'
-        elif "lifetime" not in given and "'lifetime'" in str(error):
+        elif "lifetime" not in given and str(error).startswith("the option 'lifetime' of sessionbag "):
             setting = 'SESSION_COOKIE_AGE, which is also SESSIONBAG["lifetime"]'
         yield Fault("E011", f"{setting}: {what or mend}.", f"{mend.rstrip('.')}." if what else "")
