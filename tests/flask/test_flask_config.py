@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 from flask import Flask, session
 from flask_visitor import Visitor
-from sessionbag import AdapterNotFound, ConfigurationError, ManagerFactory, Memory, StoreUnavailable
+from sessionbag import AdapterNotFound, CapabilityMissing, ConfigurationError, ManagerFactory, Memory, StoreUnavailable
 from sessionbag.testing import memory_factory, stored_session
 from sessionbag_flask import FlaskSerializer, SessionBag
 
@@ -205,6 +205,19 @@ def test_settings_that_say_the_same_agree():
         ),
         ({"SESSION_COOKIE_SAMESITE": "None"}, ConfigurationError, "^SESSION_COOKIE_SAMESITE: .*secure=True"),
         ({"SESSION_COOKIE_NAME": "a.b"}, ConfigurationError, "^SESSION_COOKIE_NAME: "),
+        ({"SESSION_COOKIE_NAME": "__Host-shop"}, ConfigurationError, "^SESSION_COOKIE_NAME: .*secure=True"),
+        ({"SESSIONBAG_URL": "memory://?colour=red"}, ConfigurationError, "^SESSIONBAG_URL: .*has no option 'colour'"),
+        ({"SESSIONBAG_URL": "redis://host:port"}, ConfigurationError, "^SESSIONBAG_URL: .*host or port is malformed"),
+        (
+            {"SESSIONBAG_URL": "noop://", "SESSIONBAG_PRINCIPAL_INDEX": True},
+            CapabilityMissing,
+            "^SESSIONBAG_PRINCIPAL_INDEX: ",
+        ),
+        (
+            {"SESSIONBAG_CIPHER": "aesgcm", "SESSIONBAG_CIPHER_OPTIONS_KEYS": ["short"]},
+            ConfigurationError,
+            "^SESSIONBAG_CIPHER_OPTIONS_KEYS: key 1",
+        ),
         ({"PERMANENT_SESSION_LIFETIME": 0}, ConfigurationError, "^PERMANENT_SESSION_LIFETIME: "),
         ({"SESSIONBAG_COOKIE_COLOR": "red"}, ConfigurationError, "^SESSIONBAG_COOKIE_COLOR: .*has no option 'color'"),
         ({"SESSIONBAG_URL": "redsi://"}, AdapterNotFound, "^SESSIONBAG_URL: .*redsi"),

@@ -230,11 +230,15 @@ def _culprit(error: ConfigurationError, settings: Settings) -> str:
         options: type[OptionSet] = CookiePolicy if name.startswith("cookie.") else FactoryOptions
         try:
             options.from_mapping({name.rpartition(".")[2]: setting.value})
+            if name == "name":
+                CookiePolicy().bind(str(setting.value))
         except ConfigurationError as alone:
             if str(alone) == str(error):
                 return setting.place
-    named = [name for name in settings if name.startswith("options.") and f"{name.partition('.')[2]!r}" in str(error)]
-    if not named and isinstance(error, AdapterError):
+    inner = tuple(f"{group}." for group in NESTED if group != "cookie")
+    named = [name for name in settings if name.startswith(inner) and f"{name.partition('.')[2]!r}" in str(error)]
+    named = named or [name for name in settings if f"{name}=" in str(error)]
+    if not named and (isinstance(error, AdapterError) or any(word in str(error) for word in ("URL", "the adapter"))):
         named = [name for name in ("url", "adapter") if name in settings]
     return settings[named[0]].place if named else MAPPING
 
