@@ -9,6 +9,7 @@ from flask.sessions import SessionInterface
 from sessionbag import ManagerFactory
 from sessionbag.web import factory_of
 
+from sessionbag_flask.serializer import FlaskSerializer
 from sessionbag_flask.session import PERMANENT
 
 if TYPE_CHECKING:
@@ -37,11 +38,12 @@ class ReturningInterface(SessionInterface):
     ) -> None:
         """Take the interface to go back to, and where the sessions are: a `ManagerFactory`, a URL or a mapping.
 
+        Where that does not say, a session has no absolute lifetime but what its record has left in the store.
         ``convert`` is given the data and returns what the other software can keep.
         Raises `ConfigurationError` and `StoreUnavailable`.
         """
         self._interface: Final = interface
-        self._factory: Final = factory_of(ManagerFactory, sessions)
+        self._factory: Final = _factory_of(sessions)
         self._convert: Final = convert
         self._cookie: Final = self._factory.cookies.bind(self._factory.options.name)
         self._key: Final = f"_sessionbag_returning_{id(self)}"
@@ -73,3 +75,11 @@ class ReturningInterface(SessionInterface):
         manager.destroy()
         if not any(self._cookie.is_set_by(header) for header in response.headers.getlist("Set-Cookie")):
             response.headers.add("Set-Cookie", self._cookie.expire(secure=request.is_secure))
+
+
+def _factory_of(sessions: ManagerFactory | str | Mapping[str, object]) -> ManagerFactory:
+    """Return the factory that reads what `SessionBag` wrote, which goes by Flask's defaults and not by the core's."""
+    config = {"adapter": sessions} if isinstance(sessions, str) else sessions
+    if not isinstance(config, dict):
+        return factory_of(ManagerFactory, config)
+    return ManagerFactory.from_config(config, defaults={"absolute_lifetime": None, "serializer": FlaskSerializer()})
