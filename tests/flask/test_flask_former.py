@@ -5,7 +5,9 @@ import hashlib
 import json
 import pickle
 import struct
+import time
 import warnings
+from dataclasses import replace
 from uuid import UUID
 
 import flask_session
@@ -125,7 +127,8 @@ def moved(request, redis, tmp_path):
     app, readers = request.param(redis, tmp_path)
 
     def after(**config):
-        later = site(SESSIONBAG_URL=f"stream://{tmp_path}/after", SESSIONBAG_FORMER=readers, **config)
+        config = {"SESSIONBAG_FORMER": readers, "SESSIONBAG_LOGIN_KEYS": ["user"], **config}
+        later = site(SESSIONBAG_URL=f"stream://{tmp_path}/after", **config)
         SessionBag(later)
         return later
 
@@ -191,6 +194,25 @@ def test_requests_at_the_same_time_find_one_session(moved, serve):
 
         assert late.jar == former
         assert json.loads(later.get("/")[1])["count"] == 2
+
+
+def test_two_strangers_with_equal_cookies_get_sessions_of_their_own(store):
+    """Flask's cookies tell the second and the data: visitors of the same second may have the same one."""
+    app = site()
+    visitor = app.test_client()
+    visitor.get("/count")
+    later = site(SESSIONBAG_ADAPTER=store, SESSIONBAG_FORMER=[SignedCookies()])
+    SessionBag(later)
+    ada, bob = later.test_client(), later.test_client()
+    for client in (ada, bob):
+        client.bring(visitor.cookie())
+    counted = [ada.get("/count").text, ada.get("/count").text]
+    ada.get("/login")
+
+    assert counted == ["2", "3"]
+    assert bob.get("/").json == {"user": None, "cart": None, "count": 1}
+    assert bob.get("/count").text == "2"
+    assert bob.cookie() != ada.cookie()
 
 
 def test_a_visitor_who_touches_nothing_is_not_looked_for(moved, serve):
@@ -413,6 +435,24 @@ def test_a_visitor_stays_logged_in_on_the_way_back(before, redis, tmp_path, serv
     assert seen == [{**DATA, "count": 2}] * 2
     assert counted == "3"
     assert left == {"user": None, "cart": None, "count": None}
+
+
+def test_an_old_session_and_a_message_with_markup_come_along_on_the_way_back(store):
+    """The way back is told where the sessions are and nothing else, as long as Flask's settings decide the rest."""
+    here = site(SESSIONBAG_ADAPTER=store)
+    SessionBag(here)
+    factory = here.extensions["sessionbag"].factory
+    last_week = replace(factory.sources, clock=lambda: time.time() - 7 * 86400)
+    with factory.new_instance(sources=last_week) as begun:
+        begun.update(user="ada", _flashes=[("message", Markup("<b>welcome</b>"))])
+        session_id = begun.get_id()
+    there = site()
+    there.session_interface = ReturningInterface(there.session_interface, {"adapter": store})
+    back = there.test_client()
+    back.bring(session_id)
+
+    assert back.get("/").json["user"] == "ada"
+    assert back.get("/messages").text == repr([Markup("<b>welcome</b>")])
 
 
 def test_what_the_software_from_before_cannot_keep_is_converted_or_an_error(tmp_path):

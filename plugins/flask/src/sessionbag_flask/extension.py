@@ -53,7 +53,9 @@ class SessionBag:
         factory = self._factory(app, given)
         try:
             settings.refuse_contradictions(app, given, factory)
-            former = FormerSessions(app, factory, extension.former) if extension.former else None
+            former = None
+            if extension.former:
+                former = FormerSessions(app, factory, extension.former, extension.login_keys)
         except ConfigurationError:
             self._close(factory)
             raise

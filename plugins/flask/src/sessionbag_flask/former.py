@@ -4,6 +4,9 @@ A session from before is taken over when its visitor's session is touched for th
 id is made of the former cookie, so that requests at the same time find one and the same, and which then goes on under
 an id of its own like after `Manager.rotate`. A second record notes that the cookie was used up: what ended here does
 not begin again when the former cookie comes once more.
+
+Two visitors may have equal cookies where a cookie is the data itself. So one that does not tell who is logged in begins
+a session of its own each time that it comes, and is never used up.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+import secrets
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -19,7 +23,7 @@ from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 from sessionbag import ConfigurationError, SerializationError, SessionConflict, SessionTooLarge
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from flask import Flask, Request
     from sessionbag import Manager, ManagerFactory
@@ -35,7 +39,10 @@ _OURS: Final = re.compile(r"[0-9a-f]{64}")
 
 @runtime_checkable
 class Reader(Protocol):
-    """Reads the sessions of other software."""
+    """Reads the sessions of other software.
+
+    One whose cookies are the sessions themselves, and no ids, has an attribute ``keeps_data_in_the_cookie = True``.
+    """
 
     def prepare(self, app: Flask) -> str:
         """Return the name of the cookie that leads to such a session.
@@ -55,12 +62,15 @@ class Reader(Protocol):
 class FormerSessions:
     """Takes over what the readers find, once for each cookie."""
 
-    def __init__(self, app: Flask, factory: ManagerFactory, readers: Sequence[object]) -> None:
-        """Prepare the readers.
+    def __init__(
+        self, app: Flask, factory: ManagerFactory, readers: Sequence[object], login_keys: Collection[str]
+    ) -> None:
+        """Prepare the readers. The login keys are those that tell who is logged in.
 
         Raises `ConfigurationError`.
         """
         self._factory: Final = factory
+        self._login_keys: Final = login_keys
         self._lifetime: Final = max(_seconds(factory), int(app.permanent_session_lifetime.total_seconds()))
         self._readers: Final = [(_checked(reader), _checked(reader).prepare(app)) for reader in readers]
 
@@ -76,7 +86,7 @@ class FormerSessions:
         self, app: Flask, brought: list[tuple[Reader, str]], manager: Manager, concurrency: Concurrency | None
     ) -> None:
         for reader, value in brought:
-            session_id = _derived("session", value)
+            session_id = self._id_for(app, reader, value)
             manager.set_id(session_id)
             if not manager.start(concurrency):
                 return  # sessions are switched off, or it is too late
@@ -92,10 +102,19 @@ class FormerSessions:
             manager.abort()
         manager.start(concurrency)
 
+    def _id_for(self, app: Flask, reader: Reader, value: str) -> str:
+        """Return the id to take a session over with: the same one each time, where a cookie is surely one visitor's."""
+        if getattr(reader, "keeps_data_in_the_cookie", False):
+            data = reader.load(app, value) or {}
+            if all(data.get(key) is None for key in self._login_keys):
+                return secrets.token_hex(32)
+        return _derived("session", value)
+
     def _begin(self, app: Flask, reader: Reader, value: str, session_id: str) -> bool:
         """Store what a cookie leads to as a session with this id, unless that was done before."""
         note = _derived("used", value)
-        if self._is_noted(note):
+        is_one_visitors = session_id == _derived("session", value)
+        if is_one_visitors and self._is_noted(note):
             return False
         data = reader.load(app, value)
         if not data:
@@ -105,7 +124,8 @@ class FormerSessions:
         except (SerializationError, SessionTooLarge) as error:
             logger.warning("A session from before could not be taken over: %s", error)
             return False
-        self._store(note, {"used": True}, lifetime=self._lifetime, absolute_lifetime=None)
+        if is_one_visitors:
+            self._store(note, {"used": True}, lifetime=self._lifetime, absolute_lifetime=None)
         return True
 
     def _is_noted(self, note: str) -> bool:

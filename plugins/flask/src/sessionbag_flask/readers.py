@@ -29,6 +29,8 @@ _TIMESTAMP: Final = struct.Struct("I")
 class SignedCookies:
     """The sessions that Flask itself keeps in the visitor's cookie, signed with the application's ``SECRET_KEY``."""
 
+    keeps_data_in_the_cookie: Final = True
+
     def __init__(self, *, cookie: str | None = None, interface: SecureCookieSessionInterface | None = None) -> None:
         """Take the cookie's name, if it is not ``SESSION_COOKIE_NAME``, and an interface that signs in its own way."""
         self._name: Final = cookie
