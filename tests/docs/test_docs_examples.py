@@ -174,6 +174,16 @@ def test_the_pages_of_their_page_greet_by_the_session_s_name(ask):
     assert known == ["<p>Hello, Ada</p>", "Hello, Ada"]
 
 
+def test_the_variable_on_the_page_about_flask_says_how_long_sessions_live(monkeypatch):
+    """It takes the place of what the mapping says."""
+    variable, seconds = re.search(r"# (SHOP_\w+)=(\d+)$", (ROOT / "docs/flask.md").read_text(), re.MULTILINE).groups()
+    monkeypatch.setenv(variable, seconds)
+    page = guide("flask.md")
+
+    with page.app.app_context():
+        assert page.sessions.factory.options.lifetime == int(seconds)
+
+
 def test_the_application_of_the_readme_counts_the_visits_of_each_visitor():
     """Two visits of one visitor are counted together, and those of another one apart."""
     [code] = examples(ROOT / "README.md")
