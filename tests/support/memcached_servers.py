@@ -20,10 +20,18 @@ from servers import HOST, Server, accepts, free_port, program, wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+    from types import TracebackType
 
 _LOADING: Final = ("LD_PRELOAD", "DYLD_INSERT_LIBRARIES", "DYLD_FORCE_FLAT_NAMESPACE")
 SPEED: Final = 20
 """How many times faster than ours the clock of a `TimedMemcached` runs, so that it ticks 20 times a second."""
+
+TRIES: Final = 5
+"""How often a `TimedMemcached` is started at most, until it lives.
+
+libfaketime gives up where a process of the same number was killed before it could remove its shared memory. The next
+process has another number.
+"""
 
 
 class Memcached(Server):
@@ -95,8 +103,15 @@ class TimedMemcached(Memcached):
         self.folder.mkdir(parents=True, exist_ok=True)
         self._set_clock()
         clock = {"FAKETIME_TIMESTAMP_FILE": str(self._file), "FAKETIME_NO_CACHE": "1"}
-        self.environment = {**os.environ, **_faking(), **clock}
-        return super().start()
+        for left in reversed(range(TRIES)):
+            try:
+                self.environment = {**os.environ, **_faking(), **clock}
+                super().start()
+                break
+            except (subprocess.CalledProcessError, AssertionError):
+                if not left:
+                    raise
+        return self
 
     def move(self, seconds: float) -> None:
         """Let so many seconds pass for it, and wait until it noticed."""
@@ -104,6 +119,12 @@ class TimedMemcached(Memcached):
         self._offset += seconds
         self._set_clock()
         wait_until(lambda: self.stats()["uptime"] >= before + seconds, f"{seconds} s passed for memcached")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let it end by itself, so that libfaketime removes its shared memory."""
+        self.stop()
 
     def _set_clock(self) -> None:
         new = self._file.with_suffix(".new")

@@ -106,10 +106,10 @@ def write_sealed(handler: SessionHandler, key: str, times: int) -> int:
     return done
 
 
-def read_whole(handler: SessionHandler, key: str, times: int) -> int:
-    """Read one record again and again; return how many of the readings were torn."""
-    readings = (handler.read(key, _LONG) for _ in range(times))
-    return sum(seen is not None and not is_whole(seen.data) for seen in readings)
+def read_torn(handler: SessionHandler, key: str) -> bool:
+    """Read a sealed record; return whether it was torn."""
+    seen = handler.read(key, _LONG)
+    return seen is not None and not is_whole(seen.data)
 
 
 def replace(handler: SessionHandler, key: str, data: bytes, version: bytes) -> bytes | None:

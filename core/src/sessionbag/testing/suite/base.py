@@ -73,13 +73,18 @@ class Kit:
         """Start another process that is going to do a job with a handler of its own; it is killed at the end."""
         return self._clean_up.enter_context(Worker(self.recipe, job, *arguments))
 
-    def run_together(self, *jobs: tuple[object, ...]) -> list[object]:
-        """Do jobs in processes of their own at the same time; each is a function and its arguments."""
+    def run_together(self, *jobs: tuple[object, ...], meanwhile: Callable[[], object] | None = None) -> list[object]:
+        """Do jobs in processes of their own at the same time; each is a function and its arguments.
+
+        ``meanwhile`` is called again and again until all of them are done.
+        """
         workers = [self.start(*job) for job in jobs]  # type: ignore[arg-type]  # the first one is a function
         for worker in workers:
             worker.ready()
         for worker in workers:
             worker.go()
+        while meanwhile is not None and not all(worker.is_done() for worker in workers):
+            meanwhile()
         return [worker.result() for worker in workers]
 
     def key(self) -> str:
