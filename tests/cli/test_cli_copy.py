@@ -146,7 +146,7 @@ def test_a_later_copy_takes_over_what_changed_on_both_sides(program, stream, sql
 
 
 @pytest.mark.usefixtures("odd")
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_copy_goes_on_where_it_was(program, stream, tmp_path, fill, how):
     """It says what was done, and the next one copies the rest."""
     fill(stream, MANY)
@@ -161,8 +161,8 @@ def test_an_interrupted_copy_goes_on_where_it_was(program, stream, tmp_path, fil
     result = copied(program("copy", "--json", stream, slow))
 
     assert 100 < there < MANY
-    assert process.returncode == (130 if how is signal.SIGINT else -how)
-    if how is signal.SIGINT:
+    assert process.returncode == (-how if how is signal.SIGKILL else 130)
+    if how is not signal.SIGKILL:
         told = json.loads(out)
         assert (told["copied"], told["finished"], told["verified"]) == (there, False, False)
         assert err == "sessionbag: interrupted\n"

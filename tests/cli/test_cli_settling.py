@@ -106,6 +106,24 @@ def test_a_change_in_the_target_stands(move):
     assert move.new.data(move.id) == {"words": ["first", "second"]}
 
 
+def test_an_end_in_the_target_is_one_also_after_the_time_of_the_copy(move):
+    """A session that goes on in both stores outlives the copy's time; its end in the target is one all the same."""
+    move.settle()
+    move.clock.move(500)
+    move.write(move.new, "second")
+    move.old.data(move.id)
+    seen = [move.settle()]
+    move.clock.move(400)
+    move.new.data(move.id)
+    seen.append(move.settle())
+    move.clock.move(200)
+    move.new.visit(move.id, lambda session: session.destroy())
+
+    assert seen == [Outcome.AHEAD, Outcome.AHEAD]
+    assert move.settle() is Outcome.ENDED
+    assert move.new.data(move.id) is None
+
+
 def test_a_change_in_both_leaves_the_target_and_is_told(move):
     """Nothing that the application changed in the target is overwritten."""
     move.settle()

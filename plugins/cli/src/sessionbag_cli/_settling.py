@@ -160,7 +160,7 @@ class Settling:
         if _takes_over(record.seen, target, known):
             return self._write(key, record, there.version)
         went_on = target.descends_from(record.seen) or (known is not None and record.seen.mark == known.mark)
-        until = record.until if known is None else known.until
+        until = self._clock() + self._left(key)
         return Settled(Outcome.AHEAD if went_on else Outcome.KEPT, Known(record.seen.mark, until, record.until))
 
     def _write(self, key: str, record: _Record, expected: bytes | None) -> Settled:
@@ -176,13 +176,19 @@ class Settling:
         wanted = SPARED * (until - now) - 1
         if known is not None and known.until - now >= wanted:
             return known.until
-        left = self._target.remaining(key)
-        if left is not None and left < wanted:
+        if self._left(key) < wanted:
             self._target.read(key, max(1, round(until - now)))
-            left = self._target.remaining(key)
+        return now + self._left(key)
+
+    def _left(self, key: str) -> int:
+        """Return the seconds that the target's record has left.
+
+        Raises `SessionGone` when there is none any more.
+        """
+        left = self._target.remaining(key)
         if left is None:
             raise SessionGone("the record vanished from the target. Look again")
-        return now + left
+        return left
 
     def _without_source(self, key: str, known: Known | None) -> Settled:
         """Destroy what was destroyed in the source; what expired there, or moved here, is left alone."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 
 _WIDE: Final = 10_000
 """Columns of what is no terminal: there no line is wrapped."""
+
+
+def end_as_interrupted() -> None:
+    """Let a request to end be an interrupt: what was done until then is told."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def console(output: Output) -> Console:

@@ -6,7 +6,6 @@ since, and never overwrites what the application changed in the target. The guid
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from pathlib import Path
@@ -19,7 +18,7 @@ from sessionbag_cli._moving import Pass
 from sessionbag_cli._report import Report
 from sessionbag_cli._settling import Settling
 from sessionbag_cli._stores import described, listable, opened_raw
-from sessionbag_cli._terminal import progressing
+from sessionbag_cli._terminal import end_as_interrupted, progressing
 
 if TYPE_CHECKING:
     import argparse
@@ -61,6 +60,7 @@ def run(given: argparse.Namespace, output: Output) -> int:
     """Copy, and report what was done whatever happens."""
     if given.passes < 1 or not 1 <= given.workers <= 64 or not given.every >= 0:  # noqa: PLR2004  # threads
         raise ConfigurationError("--passes is 1 or more, --workers 1 to 64, and --every 0 seconds or more")
+    end_as_interrupted()
     with opened_raw(given.source) as source, opened_raw(given.target) as target:
         stores = listable(source, "the source"), listable(target, "the target")
         names = described(source), described(target)
@@ -106,7 +106,6 @@ class _Copying:
 
     def follow(self, every: float) -> None:
         """Make passes until interrupted; a store that does not answer is tried again at the next one."""
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
         self.report.follows = True
         try:
             while True:

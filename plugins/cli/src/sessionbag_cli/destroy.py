@@ -10,7 +10,7 @@ from sessionbag.urls import redact
 
 from sessionbag_cli._lineage import look_at
 from sessionbag_cli._stores import checked_key, listable, opened_raw
-from sessionbag_cli._terminal import agreed, console, progressing
+from sessionbag_cli._terminal import agreed, console, end_as_interrupted, progressing
 
 if TYPE_CHECKING:
     import argparse
@@ -50,6 +50,7 @@ def run(given: argparse.Namespace, output: Output) -> int:
         raise ConfigurationError("say what to destroy: either the KEY of one session, or --all")
     key = None if given.all else checked_key(given.key)
     shown = redact(given.url)
+    end_as_interrupted()
     with opened_raw(given.url) as store:
         every = listable(store, "this") if key is None else None
         what = f"ALL sessions of {shown}" if key is None else f"the session {key} of {shown}"
