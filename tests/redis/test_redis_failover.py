@@ -15,6 +15,11 @@ from sessionbag import ManagerFactory
 from sessionbag.errors import CorruptRecord, SessionConflict, SessionError, SessionGone, StoreUnavailable
 from sessionbag.testing.blocking import Blocking
 from sessionbag_redis import AsyncRedis, Redis, RedisOptions
+from sessionbag_redis import _commands as commands
+from sessionbag_redis._cluster import ClusterRoute
+from sessionbag_redis._errors import Unanswered
+from sessionbag_redis._routes import SentinelRoute
+from sessionbag_redis._steps import Address, Refusal
 
 TTL = 600
 ROUNDS = 3 if os.environ.get("SESSIONBAG_SOAK") else 1
@@ -308,3 +313,33 @@ def test_sessions_survive_a_fail_over(sentinel_set):
     assert cart[0] == "tea"
     assert "milk" in cart
     assert set(outcomes) == {"unavailable"}
+
+
+def test_a_read_is_sent_once_more_also_where_another_thread_found_the_new_primary():
+    """Both threads asked the primary that died; the second to hear of it has nothing to ask the sentinels."""
+    former, new = Address("former", 6379), Address("new", 6379)
+    died = Unanswered(former, TimeoutError())
+    route = SentinelRoute([Address("sentinel", 26379)], "sessions", None)
+    first, second = route.ask(commands.get(b"a")), route.ask(commands.get(b"b"))
+    next(first)
+    first.send([b"former", b"6379"])
+    next(second)
+    first.throw(died)
+    found = first.send([b"new", b"6379"])
+    again = second.throw(died)
+
+    assert (found.address, again.address) == (new, new)
+
+
+def test_a_user_who_may_not_follow_a_slot_that_moves_is_told_so():
+    """Without the right to ASKING the target sends back to the source, without an end."""
+    source, target = Address("source", 6379), Address("target", 6379)
+    route = ClusterRoute([source], None)
+    reading = route.ask(commands.get(b"a"))
+    next(reading)
+    reading.send([[0, 16383, [b"source", 6379]]])
+    reading.send(Refusal("ASK", "1 target:6379", source))
+    with pytest.raises(StopIteration) as ended:
+        reading.send([Refusal("NOPERM", "", target), Refusal("MOVED", "1 source:6379", target)])
+
+    assert ended.value.value == Refusal("NOPERM", "", target)

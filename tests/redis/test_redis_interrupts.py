@@ -3,7 +3,9 @@
 import asyncio
 import gc
 import sys
+from collections import deque
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 import redis
@@ -11,6 +13,7 @@ import sessionbag_redis
 from sessionbag.errors import StoreUnavailable
 from sessionbag_redis import AsyncRedis, Redis, RedisOptions
 from sessionbag_redis._async_pool import AsyncPool
+from sessionbag_redis._connections import Settings
 from sessionbag_redis._pool import Pool
 
 TTL = 600
@@ -206,3 +209,28 @@ def test_an_error_reply_leaves_the_connection_in_use(options, redis_server):
     store.close()
 
     assert after - before == 1  # the test's own
+
+
+def test_who_begins_to_wait_as_another_gives_up_gets_the_connection():
+    """It is not laid aside with somebody waiting, whom nobody would wake then."""
+    late = SimpleQueue()
+
+    class Waiters(deque):
+        """One waits at the first look, has given up at the second, and then another one comes."""
+
+        looks = 0
+
+        def __bool__(self):
+            self.looks += 1
+            if self.looks == 2:
+                self.append(late)
+                return False
+            return self.looks == 1 or len(self) > 0
+
+    pool = Pool(Settings("tcp", {}, greet=False, limit=1, keep=True), 1.0)
+    pool._waiters = Waiters()
+    kept = (object(), 0.0)
+    pool._put(kept)
+
+    assert not pool._idle
+    assert late.get_nowait() is kept

@@ -89,6 +89,8 @@ class ClusterRoute:
     def _replies(self, asked: Exchange, reply: Any) -> Any:  # noqa: ANN401  # whatever the server says
         """Return the reply to the command itself; the one to ASKING stands before it."""
         if asked.payload.startswith(_ASKING):
+            if isinstance(reply[0], Refusal):  # without it the rest is answered as if nobody had asked
+                return reply[0]
             reply = reply[1] if asked.replies == 2 else reply[1:]  # noqa: PLR2004  # ASKING and the command
             asked = asked._replace(replies=asked.replies - 1)
         if isinstance(reply, Refusal) and reply.code == "CLUSTERDOWN":

@@ -130,7 +130,7 @@ class Pool:
         with self._lock:
             waiter = self._waiters.popleft() if self._waiters else None
         if waiter is None:
-            self._idle.append(kept)
+            self._put(kept)  # it waits no longer, and another one may have begun to
         else:
             waiter.put(kept)
 

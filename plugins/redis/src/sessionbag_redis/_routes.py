@@ -60,6 +60,13 @@ def _as_list(asked: Exchange, reply: Any) -> list[Any]:  # noqa: ANN401  # whate
     return [reply] if asked.replies == 1 else reply
 
 
+def _is_of_no_primary(reply: Any) -> bool:  # noqa: ANN401  # whatever the server says
+    """Say whether the server that was asked is no primary any more, or none that answers."""
+    if isinstance(reply, Refusal):
+        return reply.code in {"READONLY", "MASTERDOWN", "LOADING"}
+    return isinstance(reply, Unanswered)
+
+
 class SingleRoute:
     """One server."""
 
@@ -108,7 +115,7 @@ class SentinelRoute:
     def ask(self, command: Command) -> Flow[Any]:
         """See `Route.ask`. A read that got no answer is sent once more, to whoever is the primary by then."""
         reply = yield from self._ask(command)
-        if command.reads and isinstance(reply, (Unanswered, Refusal)) and self._address is None:
+        if command.reads and _is_of_no_primary(reply):
             reply = yield from self._ask(command)
         if isinstance(reply, Unanswered):
             raise reply
@@ -138,7 +145,7 @@ class SentinelRoute:
             self._forget(address)
             return error
         reply = answer(asked, self._waiting, reply)
-        if isinstance(reply, Refusal) and reply.code in {"READONLY", "MASTERDOWN", "LOADING"}:
+        if _is_of_no_primary(reply):
             self._forget(address)
         return reply
 
