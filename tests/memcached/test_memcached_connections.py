@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from memcached_servers import HOST
 from servers import free_port, wait_until
-from sessionbag import StoreUnavailable
+from sessionbag import SessionConflict, StoreUnavailable
 
 VALUE = b"VALUE %b 0 4 7\r\ndata\r\nEND\r\n"
 GARBAGE = {
@@ -73,6 +73,19 @@ def test_a_server_that_refuses_is_an_outage_that_says_so(make, scripted, operati
 
     with pytest.raises(StoreUnavailable, match=r"'SERVER_ERROR temporary failure'\. "):
         operations(store)[operation]()
+
+
+@pytest.mark.parametrize("space", [b"", b" "], ids=["current", "before 1.6.18"])
+def test_servers_may_put_a_space_behind_a_comparison(make, scripted, space):
+    """Those before 1.6.18 do, and a logout there is none without it."""
+    store = make(scripted.address)
+    scripted.answer(b"HD%b\r\n" % space, b"NF%b\r\n" % space, b"EX%b\r\n" % space, b"HD%b\r\n" % space)
+
+    assert store.destroy("k", expected=b"7") is True
+    assert store.destroy("k", expected=b"7") is False
+    with pytest.raises(SessionConflict):
+        store.destroy("k", expected=b"7")
+    assert store.release("k", b"7") is True
 
 
 @pytest.mark.parametrize("size", [1, 2, 7])
@@ -266,11 +279,11 @@ def test_a_waiting_thread_gets_the_connection_that_is_given_back(make, start_mem
     server.freeze()
     with ThreadPoolExecutor(4) as threads:
         reads = [threads.submit(store.read, f"k{number}") for number in range(4)]
-        wait_until(lambda: store.adapter._pools[0]._waiting == 3, "three threads wait")
+        wait_until(lambda: len(store.adapter._pools[0]._waiters) == 3, "three threads wait")
         server.thaw()
 
         assert [read.result(30) for read in reads] == [None] * 4
-    assert store.adapter._pools[0]._waiting == 0
+    assert not store.adapter._pools[0]._waiters
 
 
 def test_a_slow_server_is_left_after_the_timeout(make, start_memcached):
@@ -404,3 +417,22 @@ def test_times_are_bounded_while_many_wait(make, start_memcached):
 
     assert {type(error) for error in errors} == {StoreUnavailable}
     assert time.monotonic() - begun < 30
+
+
+def test_nobody_starves_for_a_connection(make, memcached_server, key):
+    """Many more threads than connections, none of which ever pauses: each gets its turn, in the order of coming."""
+    store = make(memcached_server.address, pool_size=2, pool_timeout=30.0)
+    turns, together = [], threading.Barrier(16)
+
+    def read_often(number):
+        together.wait()
+        for _ in range(200):
+            store.read(key)
+            turns.append(number)
+
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(read_often, range(16)))
+    early = turns[: len(turns) // 2]
+
+    assert len(turns) == 3200
+    assert max(map(early.count, range(16))) < 200, "somebody was done before the others had had half of their turns"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
 
 from pymemcache.exceptions import MemcacheError  # type: ignore[import-untyped]  # it has types and does not say so
@@ -37,8 +37,8 @@ class Pool:
         self._patience: Final = patience
         self._all: Final = [Connection(place, settings) for _ in range(size)]
         self._free: Final = deque(self._all)
-        self._given_back: Final = threading.Condition(threading.Lock())
-        self._waiting = 0
+        self._lock: Final = threading.Lock()
+        self._waiters: Final[deque[SimpleQueue[Connection]]] = deque()
         self._retired = False
 
     def ask(self, request: bytes, answers: re.Pattern[bytes]) -> bytes:
@@ -74,30 +74,53 @@ class Pool:
             return self._wait()
 
     def _wait(self) -> Connection:
-        give_up = time.monotonic() + self._patience
-        with self._given_back:
-            self._waiting += 1
-            try:
-                while True:
-                    with suppress(IndexError):
-                        return self._free.pop()
-                    left = give_up - time.monotonic()
-                    if left <= 0:
-                        raise Busy(
-                            f"had all {len(self._all)} connections in use for {self._patience:g} s. "
-                            "Raise pool_size, or see why it is slow"
-                        )
-                    self._given_back.wait(left)
-            finally:
-                self._waiting -= 1
+        """Return a connection that gets free, in the order of coming. Raises `Busy`."""
+        waiter: SimpleQueue[Connection] = SimpleQueue()
+        with self._lock:
+            self._waiters.append(waiter)
+        try:
+            with suppress(IndexError):  # it came back before anybody knew that we wait
+                return self._free.pop()
+            return waiter.get(timeout=self._patience)
+        except Empty:
+            raise Busy(
+                f"had all {len(self._all)} connections in use for {self._patience:g} s. "
+                "Raise pool_size, or see why it is slow"
+            ) from None
+        finally:
+            self._leave(waiter)
+
+    def _leave(self, waiter: SimpleQueue[Connection]) -> None:
+        """Wait no longer; what was handed over meanwhile goes to the next one."""
+        with self._lock, suppress(ValueError):
+            self._waiters.remove(waiter)
+            return
+        with suppress(Empty):
+            self._give_back(waiter.get_nowait())
 
     def _give_back(self, connection: Connection) -> None:
         self._free.append(connection)
-        if self._waiting:
-            with self._given_back:
-                self._given_back.notify()
+        while self._waiters and self._hand_over():
+            pass
         if self._retired:
             self._close_free()
+
+    def _hand_over(self) -> bool:
+        """Hand a free connection to whoever has waited longest; say whether there was one.
+
+        Busy threads would be quicker to take it, time and again, than one that has to wake up first.
+        """
+        try:
+            connection = self._free.pop()
+        except IndexError:
+            return False
+        with self._lock:
+            waiter = self._waiters.popleft() if self._waiters else None
+        if waiter is None:
+            self._free.append(connection)
+        else:
+            waiter.put(connection)
+        return True
 
     def _close_free(self) -> None:
         closed = []
@@ -117,7 +140,7 @@ def unavailable(label: str, error: Exception) -> StoreUnavailable:
     if isinstance(error, Busy):
         text = str(error)
     elif isinstance(error, Garbled):
-        text = f"does not work as one: {error}. See that it is memcached 1.6 or later, and what its log says"
+        text = f"does not work as one: {error}. See that it is memcached 1.6.13 or later, and what its log says"
     elif isinstance(error, Unreachable):
         text = f"cannot be reached: {cause}. See that it runs, and that host, port and TLS are right"
     elif isinstance(error, (TimeoutError, BlockingIOError)):  # the second one is the system's own time limit

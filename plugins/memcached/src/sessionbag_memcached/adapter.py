@@ -22,12 +22,13 @@ _LATEST: Final = 2**31 - 1
 _ADDED: Final = re.compile(rb"STORED|NOT_STORED")
 _REPLACED: Final = re.compile(rb"STORED|EXISTS|NOT_FOUND")
 _DELETED: Final = re.compile(rb"DELETED|NOT_FOUND")
-_COMPARED: Final = re.compile(rb"HD|EX|NF")
+_COMPARED: Final = re.compile(rb"(?:HD|EX|NF) ?")
+"""Before 1.6.18 servers put a space behind the answer to a meta delete."""
 _LOCKED: Final = re.compile(rb"HD c(?P<token>[0-9]+) (?P<won>[WZ])|EN")
 
 
 class Memcached(AbstractAdapter):
-    """Records on one or several memcached servers, version 1.6 or later. Every operation is one command.
+    """Records on one or several memcached servers, version 1.6.13 or later. Every operation is one command.
 
     A record's version is its cas token. Memcached promises nothing: it drops records when its memory is full and all of
     them when it ends, and nobody can list them. So there is no `scan`, and `gc` finds nothing to do.
@@ -90,7 +91,7 @@ class Memcached(AbstractAdapter):
         answer = self.adapter.ask(key, b"md %b C%b\r\n" % (name, token), _COMPARED, server)
         if _settled(answer) == b"EX":
             raise SessionConflict("the record was written meanwhile. Read it, and destroy its new version")
-        return answer.line == b"HD"
+        return _settled(answer) == b"HD"
 
     def gc(self, max_lifetime: int, *, budget: float | None = None) -> int:  # noqa: ARG002  # nothing to do
         """Return 0: memcached removes what has expired by itself. See `SessionHandler.gc`."""
@@ -166,7 +167,7 @@ def _settled(answer: Answer) -> bytes:
     """Return the line, unless the server refused what it was asked."""
     if answer.line.startswith(b"SERVER_ERROR"):
         raise _refused(answer)
-    return answer.line
+    return answer.line.rstrip(b" ")
 
 
 def _refused(answer: Answer) -> StoreUnavailable:
