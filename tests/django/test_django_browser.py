@@ -11,6 +11,7 @@ import browsers
 import pytest
 from browsers import driver  # noqa: F401  # a fixture
 from selenium.webdriver.common.by import By
+from shop_urls import memcached_server, redis_server, store_url  # noqa: F401  # fixtures
 
 SHOP = Path(__file__).resolve().parents[2] / "examples" / "django_shop"
 
@@ -33,9 +34,9 @@ def open_shop(url, folder):
 
 
 @pytest.fixture
-def visitor(driver, tmp_path):  # noqa: F811  # the fixture
-    """Give a visitor of a shop that has just been opened."""
-    with open_shop(f"stream://{tmp_path}/sessions", tmp_path) as address:
+def visitor(driver, store_url, tmp_path):  # noqa: F811  # the fixtures
+    """Give a visitor of a shop that has just been opened, on every adapter."""
+    with open_shop(store_url, tmp_path) as address:
         driver.delete_all_cookies()
         yield Visitor(driver, address)
 

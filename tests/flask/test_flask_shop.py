@@ -9,14 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import browsers
-import pytest
 from browsers import driver  # noqa: F401  # a fixture
-from redis_fixtures import redis_server  # noqa: F401  # a fixture
 from selenium.webdriver.common.keys import Keys
+from shop_urls import memcached_server, redis_server, store_url  # noqa: F401  # fixtures
 
 SHOP = Path(__file__).resolve().parents[2] / "examples" / "flask_shop"
 COMMAND = [sys.executable, "-W", "error", "-m", "flask_shop"]
-ADAPTERS = ["memory", "stream", "redis", "memcached"]
 
 
 def environment(url):
@@ -36,19 +34,9 @@ def opened(url):
             process.wait(60)
 
 
-@pytest.fixture(params=ADAPTERS)
-def url(request, tmp_path):
-    """Give the URL of an adapter, and start the server that it needs."""
-    if request.param == "redis":
-        return f"redis://127.0.0.1:{request.getfixturevalue('redis_server').port}?prefix=shop-"
-    if request.param == "memcached":
-        return f"memcached://{request.getfixturevalue('memcached_server').address}"
-    return {"memory": "memory://", "stream": f"stream://{tmp_path}"}[request.param]
-
-
-def test_a_customer_fills_a_cart_logs_in_and_out_in_a_browser(url, driver):  # noqa: F811  # the fixture
+def test_a_customer_fills_a_cart_logs_in_and_out_in_a_browser(store_url, driver):  # noqa: F811  # the fixture
     """The console stays empty, and the id that the browser keeps changes at the login."""
-    with opened(url) as address:
+    with opened(store_url) as address:
         driver.delete_all_cookies()
         visitor = browsers.Visitor(driver, address)
         visitor.open()
@@ -76,13 +64,13 @@ def test_a_customer_fills_a_cart_logs_in_and_out_in_a_browser(url, driver):  # n
         assert driver.get_cookie("session")["value"] not in {before["value"], after["value"]}
 
 
-def test_once_finds_everything_in_order(url):
+def test_once_finds_everything_in_order(store_url):  # noqa: F811  # the fixture
     """The same visit as to the shop without Flask, with the same expectations, on every adapter."""
     done = subprocess.run(
-        [*COMMAND, "--once", "--url", url],
+        [*COMMAND, "--once", "--url", store_url],
         check=False,
         cwd=SHOP,
-        env=environment(url),
+        env=environment(store_url),
         capture_output=True,
         text=True,
         timeout=120,
