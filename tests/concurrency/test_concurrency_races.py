@@ -3,6 +3,7 @@
 import pytest
 from faults import Between
 from sessionbag import Bag, ManagerFactory, SessionError, SessionGone, StoreUnavailable
+from sessionbag.lifecycle import hashed
 
 
 @pytest.fixture
@@ -384,6 +385,19 @@ def test_a_copy_keeps_the_former_record(factory, visit):
 
     assert "copy" not in factory.new_instance(visit)
     assert factory.new_instance(copied.cookie_change().session_id)["copy"] is True
+
+
+def test_a_copy_of_which_it_is_not_known_whether_its_session_went_on_is_given_up(factory, store, visit):
+    """Nothing is left under an id that nobody was told, and that a logout meanwhile did not reach."""
+    session = factory.new_instance(visit)
+    session.regenerate_id(delete_old_session=False)
+    session["copy"] = True
+    store.lose_next("read")
+
+    with pytest.raises(StoreUnavailable):
+        session.close()
+
+    assert sorted(entry.key for entry in store.scan()) == [hashed("session", visit)]
 
 
 def test_a_bag_counts_exactly(factory, visit):
