@@ -373,6 +373,33 @@ def test_the_optional_parts_are_those_of_the_adapter():
     assert (without.evicts, with_all.evicts) == (True, False)
 
 
+def test_an_adapter_is_asked_whether_it_evicts_until_it_answers():
+    """In a thread; one that cannot be asked is left alone."""
+
+    class Asking(Slow):
+        asked = 0
+
+        def ask_eviction(self):
+            self.asked += 1
+            if self.asked == 1:
+                raise StoreUnavailable("out")
+            self.evicts = True
+            threads.append(threading.current_thread())
+
+    async def work(handler):
+        with pytest.raises(StoreUnavailable):
+            await handler.ask_eviction()
+        for _ in range(2):
+            await handler.ask_eviction()
+        return handler.inner.asked, handler.evicts
+
+    threads = []
+
+    assert use(Asking(), work) == (2, True)
+    assert threads != [threading.current_thread()]
+    asyncio.run(ThreadedHandler(Memory()).ask_eviction())
+
+
 def test_a_part_that_is_alone_stays_alone():
     """An adapter may lock and not scan, or the other way round."""
 

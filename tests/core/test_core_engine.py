@@ -4,7 +4,15 @@ import asyncio
 
 import pytest
 from faults import Between
-from sessionbag import ManagerFactory, SessionConflict, SessionGone, SessionNotStarted, StoreUnavailable
+from sessionbag import (
+    CapabilityMissing,
+    ManagerFactory,
+    Memory,
+    SessionConflict,
+    SessionGone,
+    SessionNotStarted,
+    StoreUnavailable,
+)
 from sessionbag.engine import Engine
 
 HOUR = 3600.0
@@ -229,4 +237,46 @@ def test_an_outage_is_raised_or_passed_as_the_option_says(store):
         for change in (session.save, session.destroy):
             with pytest.raises(StoreUnavailable, match="goes on without"):
                 change()
+        with pytest.raises(StoreUnavailable, match="goes on without"):
+            asyncio.run(session.asave())
         assert opened(Engine(factory), key).data == {"a": 1}
+
+
+class Asking(Memory):
+    """A store that is out while the factory is made, and then says that it evicts."""
+
+    asked = 0
+
+    def ask_eviction(self):
+        self.asked += 1
+        if self.asked == 1:
+            raise StoreUnavailable("out")
+        self.evicts = True
+
+
+@pytest.mark.parametrize("member", ["load", "save", "aload", "asave"])
+def test_a_store_that_may_drop_lists_is_refused_once_it_can_be_asked(member):
+    """Also where a session begins that was never loaded."""
+    engine = Engine(ManagerFactory(Asking(), principal_index=True))
+    session = engine.session(None, lifetime)
+    session.begin()
+    call = getattr(session, member)
+
+    with pytest.raises(CapabilityMissing, match="Asking may drop records by itself"):
+        asyncio.run(call()) if member.startswith("a") else call()
+
+
+def test_a_store_is_not_asked_without_lists():
+    """Nothing hangs on the answer."""
+    store = Asking()
+    engine = Engine(ManagerFactory(store))
+    session = opened(engine, stored(engine, a=1))
+
+    async def go_on():
+        await session.aload()
+        session.data["b"] = 2
+        await session.asave()
+
+    asyncio.run(go_on())
+
+    assert store.asked == 0

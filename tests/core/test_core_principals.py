@@ -24,6 +24,7 @@ from sessionbag import (
     SessionGone,
     SessionNotStarted,
     SessionReadOnly,
+    SessionStatus,
     SessionTooLarge,
     StoreUnavailable,
     hookimpl,
@@ -657,6 +658,116 @@ def test_manager_made_by_hand_needs_a_store_that_keeps():
     by_hand = Manager({"principal_index": True}).set_adapter(Memory())
     by_hand.start()
     assert by_hand.set_principal("user-7").info().principal == "user-7"
+
+
+class Asking(Memory):
+    """A store that says whether it evicts when it is asked; ``answers`` are what it says then."""
+
+    def __init__(self, *answers):
+        super().__init__()
+        self.answers = list(answers)
+        self.closed = 0
+
+    def ask_eviction(self):
+        self.evicts = answered(self.answers)
+
+    def close(self):
+        self.closed += 1
+        return super().close()
+
+
+class AwaitedAsking(AsyncMemory):
+    """The same, to be awaited."""
+
+    def __init__(self, *answers):
+        super().__init__()
+        self.answers = list(answers)
+
+    async def ask_eviction(self):
+        self.evicts = answered(self.answers)
+
+
+def answered(answers):
+    answer = answers.pop(0)
+    if answer == "out":
+        raise StoreUnavailable("out")
+    return answer == "evicts"
+
+
+def test_store_that_evicts_as_it_is_set_up_is_refused_and_closed():
+    """When the factory is made, or opened."""
+    blocking, awaited = Asking("evicts"), AwaitedAsking("evicts")
+
+    with pytest.raises(CapabilityMissing, match="Asking may drop records by itself"):
+        ManagerFactory(blocking, principal_index=True)
+    with pytest.raises(CapabilityMissing, match="AwaitedAsking may drop records by itself"):
+        asyncio.run(AsyncManagerFactory(awaited, principal_index=True).open())
+
+    assert (blocking.closed, awaited.closed) == (1, 1)
+
+
+def test_store_is_asked_by_sessions_until_it_answers(listener):
+    """An outage at the start keeps no application from starting, and plugins hear of it."""
+    blocking, awaited = Asking("out", "out", "out", "evicts"), AwaitedAsking("out", "out", "out", "evicts")
+
+    def begin():
+        factory = ManagerFactory(blocking, principal_index=True, plugins=[listener])
+        with pytest.raises(StoreUnavailable):
+            factory.new_instance().start()
+        with pytest.raises(StoreUnavailable):
+            factory.sessions_of("user-7")
+        with pytest.raises(CapabilityMissing):
+            factory.new_instance().start()
+
+    async def begin_awaited():
+        factory = AsyncManagerFactory(awaited, principal_index=True, plugins=[listener])
+        await factory.open()
+        with pytest.raises(StoreUnavailable):
+            await factory.new_instance().start()
+        with pytest.raises(StoreUnavailable):
+            await factory.sessions_of("user-7")
+        with pytest.raises(CapabilityMissing):
+            await factory.new_instance().start()
+
+    begin()
+    asyncio.run(begin_awaited())
+
+    assert (blocking.answers, awaited.answers) == ([], [])
+    assert listener.told == [("ask_eviction", StoreUnavailable)] * 6
+
+
+def test_request_goes_on_without_its_session_where_the_store_cannot_be_asked():
+    """As in any other outage, where the options let it."""
+    factory = ManagerFactory(Asking("out", "out"), principal_index=True, on_outage="anonymous")
+    session = factory.new_instance()
+
+    assert dict(session) == {}
+    assert session.status() == SessionStatus.SESSION_DISABLED
+
+
+def test_store_is_not_asked_without_lists():
+    """Nothing hangs on the answer."""
+    blocking, awaited = Asking(), AwaitedAsking()
+
+    async def visit():
+        async with AsyncManagerFactory(awaited) as factory, factory.new_instance() as session:
+            session["n"] = 1
+
+    for options in ({}, {"principal_index": True, "enabled": False}):
+        with ManagerFactory(blocking, **options) as factory, factory.new_instance() as session:
+            session.start()
+    asyncio.run(visit())
+
+
+def test_managers_made_by_hand_ask_their_store():
+    """Nobody else would."""
+    manager = Manager({"principal_index": True}).set_adapter(Asking("evicts"))
+    awaited = AsyncManager({"principal_index": True}).set_adapter(AwaitedAsking("evicts"))
+
+    with pytest.raises(CapabilityMissing, match="Asking may drop records by itself"):
+        manager.start()
+    with pytest.raises(CapabilityMissing, match="AwaitedAsking may drop records by itself"):
+        asyncio.run(awaited.start())
 
 
 def test_read_only_session_stays_whose_it_is(factory):

@@ -46,6 +46,8 @@ from sessionbag.errors import (
 from sessionbag.factory import AdapterFactory, AsyncAdapterFactory, CipherFactory, SerializerFactory
 from sessionbag.handler import (
     API_VERSION,
+    AskingHandler,
+    AsyncAskingHandler,
     AsyncDiagnosingHandler,
     AsyncLockingHandler,
     AsyncScanningHandler,
@@ -81,7 +83,9 @@ __all__ = [
     "AdapterLoadError",
     "AdapterNotFound",
     "AdapterOptions",
+    "AskingHandler",
     "AsyncAdapterFactory",
+    "AsyncAskingHandler",
     "AsyncDiagnosingHandler",
     "AsyncLockingHandler",
     "AsyncManager",

@@ -18,7 +18,7 @@ from sessionbag.lifecycle import SYSTEM, Phase, Session, drive, drive_async, is_
 from sessionbag.lifecycle.locking import unlock
 from sessionbag.lifecycle.reading import Verdict, look
 from sessionbag.lifecycle.starting import begin_new
-from sessionbag.manager.sync import perform
+from sessionbag.manager.sync import perform, require_lists
 from sessionbag.threads import ThreadedHandler
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ class Engine:
         self._hooks: Final[HookCaller | None] = factory._parts.hooks  # noqa: SLF001  # what it hands to its managers
         self._codec: Final[Codec] = factory._parts.codec  # noqa: SLF001  # as above
         self._perform: Final[Perform] = partial(perform, factory.handler, self._hooks)
+        self._keeps_lists: Final = factory._keeps_lists  # noqa: SLF001  # as above
+        self._threads: ThreadedHandler | None = None
         self._aperform: PerformAsync | None = None
 
     def session(self, session_id: str | None, lifetime: Lifetime) -> EngineSession:
@@ -87,8 +89,28 @@ class Engine:
         if self._aperform is None:
             from sessionbag.manager.asynchronous import perform  # noqa: PLC0415  # asyncio is for those who use it
 
-            self._aperform = partial(perform, ThreadedHandler(self.factory.handler), self._hooks)
+            self._aperform = partial(perform, self._threaded(), self._hooks)
         return await drive_async(flow, self._aperform)
+
+    def require_lists(self) -> None:
+        """Look whether the store keeps lists of sessions, where there are any; it is asked until it answered.
+
+        Raises `CapabilityMissing` and `StoreUnavailable`.
+        """
+        if self._keeps_lists:
+            require_lists(self.factory.handler, self._hooks)
+
+    async def arequire_lists(self) -> None:
+        """Look whether the store keeps lists of sessions; see `require_lists`."""
+        if self._keeps_lists:
+            from sessionbag.manager.asynchronous import require_lists  # noqa: PLC0415  # as above
+
+            await require_lists(self._threaded(), self._hooks)
+
+    def _threaded(self) -> ThreadedHandler:
+        if self._threads is None:
+            self._threads = ThreadedHandler(self.factory.handler)
+        return self._threads
 
 
 class EngineSession:
@@ -201,6 +223,7 @@ class EngineSession:
         Raises `StoreUnavailable`, unless the options let a request go on without its session, and `LockTimeout`.
         """
         try:
+            self._engine.require_lists()
             self._engine.run(lifecycle.start(self._session))
         except StoreUnavailable as error:
             self._go_without(error)
@@ -209,6 +232,7 @@ class EngineSession:
     async def aload(self) -> None:
         """Load what the store holds; see `load`."""
         try:
+            await self._engine.arequire_lists()
             await self._engine.arun(lifecycle.start(self._session))
         except StoreUnavailable as error:
             self._go_without(error)
@@ -220,10 +244,14 @@ class EngineSession:
         Raises `SessionGone` when the session is over, `SessionNotStarted` before `load`, and otherwise what
         `Manager.save` raises.
         """
+        self._check_outage()
+        self._engine.require_lists()
         self._engine.run(self._saving())
 
     async def asave(self) -> None:
         """Write what changed; see `save`."""
+        self._check_outage()
+        await self._engine.arequire_lists()
         await self._engine.arun(self._saving())
 
     def destroy(self) -> None:
@@ -267,7 +295,6 @@ class EngineSession:
 
     def _saving(self) -> Flow[None]:
         session = self._session
-        self._check_outage()
         if not self.is_loaded:
             raise SessionNotStarted("the session is not loaded. Call load() or begin() before save()")
         if self.is_over:

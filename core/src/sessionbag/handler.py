@@ -73,7 +73,10 @@ class SessionHandler(Protocol):
     """The version of this spec that the handler was written for: 1."""
 
     evicts: bool
-    """Whether the store may drop live records by itself, as a cache does."""
+    """Whether the store may drop live records by itself, as a cache does.
+
+    Where that is a matter of the store's settings it is False, until an `AskingHandler` has asked.
+    """
 
     def open(self, save_path: str, session_name: str) -> bool:
         """Get ready; called once by the factory, and possibly again after `close`.
@@ -166,6 +169,20 @@ class DiagnosingHandler(Protocol):
 
 
 @runtime_checkable
+class AskingHandler(Protocol):
+    """A handler whose store evicts or not as it is set up, and can be asked."""
+
+    def ask_eviction(self) -> None:
+        """Find out whether the store may drop live records by itself, and set ``evicts``; if it is known, do nothing.
+
+        Called where lists of sessions are kept (``principal_index=True``), and nowhere else: when a factory was made or
+        opened, and whenever a session starts. A store that does not tell this user counts as one that keeps its
+        records. Raises `StoreUnavailable` when the store does not answer, and then the next call asks again.
+        """
+        ...
+
+
+@runtime_checkable
 class AsyncSessionHandler(Protocol):
     """`SessionHandler` with awaited methods; every sentence of that holds here too.
 
@@ -176,7 +193,10 @@ class AsyncSessionHandler(Protocol):
     """The version of this spec that the handler was written for: 1."""
 
     evicts: bool
-    """Whether the store may drop live records by itself, as a cache does."""
+    """Whether the store may drop live records by itself, as a cache does.
+
+    Where that is a matter of the store's settings it is False, until an `AsyncAskingHandler` has asked.
+    """
 
     async def open(self, save_path: str, session_name: str) -> bool:
         """See `SessionHandler.open`."""
@@ -235,6 +255,15 @@ class AsyncDiagnosingHandler(Protocol):
 
     async def diagnose(self) -> Sequence[Finding]:
         """See `DiagnosingHandler.diagnose`."""
+        ...
+
+
+@runtime_checkable
+class AsyncAskingHandler(Protocol):
+    """`AskingHandler` with an awaited method."""
+
+    async def ask_eviction(self) -> None:
+        """See `AskingHandler.ask_eviction`."""
         ...
 
 

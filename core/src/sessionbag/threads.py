@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, Self, TypeVar, cast
 
 from sessionbag.errors import ConfigurationError
-from sessionbag.handler import LockingHandler, ScanningHandler, SessionHandler
+from sessionbag.handler import AskingHandler, LockingHandler, ScanningHandler, SessionHandler
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -52,6 +52,7 @@ class ThreadedHandler:
         self.inner = handler
         self.api_version = handler.api_version
         self.evicts = handler.evicts
+        self._asks = isinstance(handler, AskingHandler)
         self._workers: Final = Workers(threads, patience)
 
     async def open(self, save_path: str, session_name: str) -> bool:
@@ -77,6 +78,12 @@ class ThreadedHandler:
     async def gc(self, max_lifetime: int, *, budget: float | None = None) -> int:
         """See `SessionHandler.gc`."""
         return await self._workers.run(partial(self.inner.gc, max_lifetime, budget=budget))
+
+    async def ask_eviction(self) -> None:
+        """See `AskingHandler.ask_eviction`; with a handler that is none there is nothing to ask."""
+        if self._asks:
+            await self._workers.run(cast("AskingHandler", self.inner).ask_eviction)
+            self.evicts, self._asks = self.inner.evicts, False
 
     def __repr__(self) -> str:
         """Show the handler."""

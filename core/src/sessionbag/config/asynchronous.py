@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -10,11 +11,11 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from sessionbag import lifecycle
 from sessionbag.config.assembly import check_opened
 from sessionbag.config.base import Configured
-from sessionbag.errors import StoreUnavailable
+from sessionbag.errors import CapabilityMissing, StoreUnavailable
 from sessionbag.factory import AsyncAdapterFactory
 from sessionbag.handler import AsyncSessionHandler
 from sessionbag.lifecycle import drive_async, never
-from sessionbag.manager.asynchronous import AsyncManager, perform, started
+from sessionbag.manager.asynchronous import AsyncManager, perform, require_lists, started
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -88,7 +89,8 @@ class AsyncManagerFactory(Configured[AsyncSessionHandler]):
     async def open(self) -> None:
         """Open the adapter, if it is not open yet; several tasks at once open it once.
 
-        Raises `StoreUnavailable`, and then the next call tries again, and `SessionError` after `close`.
+        Raises `StoreUnavailable`, and then the next call tries again, `CapabilityMissing` for a store that may drop
+        the lists of ``principal_index=True``, and `SessionError` after `close`.
         """
         if self._closed:
             raise self._is_closed()
@@ -139,11 +141,24 @@ class AsyncManagerFactory(Configured[AsyncSessionHandler]):
 
     async def _drive(self, flow: Flow[T]) -> T:
         await self.open()
+        if self._keeps_lists:
+            await require_lists(self.handler, self._parts.hooks)
         return await drive_async(flow, partial(perform, self.handler, self._parts.hooks))
 
     async def _open(self) -> None:
         check_opened(self._parts, await self.handler.open(self._parts.save_path, self.options.name))
+        if self._keeps_lists:
+            await self._refuse_eviction()
         self._opened = True
+
+    async def _refuse_eviction(self) -> None:
+        """Refuse a store that may lose lists; one that is out is asked when a session starts."""
+        try:
+            with contextlib.suppress(StoreUnavailable):
+                await require_lists(self.handler, self._parts.hooks)
+        except CapabilityMissing:
+            await self.handler.close()
+            raise
 
     def _was_opened(self, opening: asyncio.Task[None]) -> None:
         if not opening.cancelled():

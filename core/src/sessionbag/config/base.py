@@ -120,6 +120,12 @@ class Configured(Generic[H]):
             raise ConfigurationError("no list of a principal's sessions is kept here. Set principal_index=True")
         return Session(options, codec, sources=self.sources, observed=hooks is not None)
 
+    @property
+    def _keeps_lists(self) -> bool:
+        """Whether lists of sessions are kept, which the store must not lose."""
+        options = self._parts.options
+        return options.principal_index and options.enabled
+
     def _longest_lifetime(self) -> int:
         """Return the seconds after which a record that carries no deadline of its own has expired."""
         options = self._parts.options

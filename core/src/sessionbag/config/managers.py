@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -9,12 +10,12 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from sessionbag import lifecycle
 from sessionbag.config.assembly import check_opened
 from sessionbag.config.base import Configured
-from sessionbag.errors import StoreUnavailable
+from sessionbag.errors import CapabilityMissing, StoreUnavailable
 from sessionbag.factory import AdapterFactory
 from sessionbag.handler import SessionHandler
 from sessionbag.lifecycle import drive, never
 from sessionbag.manager import Manager
-from sessionbag.manager.sync import perform, started
+from sessionbag.manager.sync import perform, require_lists, started
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,6 +44,8 @@ class ManagerFactory(Configured[SessionHandler]):
         super()._assemble(given, defaults)
         if self.options.enabled:
             check_opened(self._parts, self.handler.open(self._parts.save_path, self.options.name))
+        if self._keeps_lists:
+            self._refuse_eviction()
 
     @classmethod
     def _adapters(cls) -> type[AdapterFactory]:
@@ -108,7 +111,18 @@ class ManagerFactory(Configured[SessionHandler]):
         self._notify("gc_finished", removed=removed, seconds=time.monotonic() - begun)
         return removed
 
+    def _refuse_eviction(self) -> None:
+        """Refuse a store that may lose lists; one that is out is asked when a session starts."""
+        try:
+            with contextlib.suppress(StoreUnavailable):
+                require_lists(self.handler, self._parts.hooks)
+        except CapabilityMissing:
+            self.handler.close()
+            raise
+
     def _drive(self, flow: Flow[T]) -> T:
+        if self._keeps_lists:
+            require_lists(self.handler, self._parts.hooks)
         return drive(flow, partial(perform, self.handler, self._parts.hooks))
 
     def close(self) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Self, TypeVar, cast
 
 from sessionbag import lifecycle
 from sessionbag.errors import SessionNotStarted, StoreUnavailable
-from sessionbag.factory import check_async_handler
+from sessionbag.factory import check_async_handler, require_keeping
+from sessionbag.handler import AsyncAskingHandler
 from sessionbag.lifecycle import (
     SYSTEM,
     Acquire,
@@ -26,6 +27,7 @@ from sessionbag.lifecycle import (
 from sessionbag.manager.face import SessionFace
 from sessionbag.manager.parts import check_opened, checked_adapter, opening
 from sessionbag.manager.state import ManagerState, tell_failure
+from sessionbag.threads import innermost
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -202,6 +204,8 @@ class AsyncManager(SessionFace):
         except StoreUnavailable as error:
             tell_failure(state.hooks, "open", error)
             raise
+        if state.options.principal_index:
+            await require_lists(handler, state.hooks)
         return state.begin(codec, concurrency)
 
     async def _open(self, handler: AsyncSessionHandler, codec: Codec) -> None:
@@ -229,6 +233,17 @@ async def started(manager: AsyncManager) -> Session:
     if session is None:
         raise SessionNotStarted("the session is not started. Call `await session.start()` first")
     return session
+
+
+async def require_lists(handler: AsyncSessionHandler, hooks: HookCaller | None) -> None:
+    """Raise `CapabilityMissing` for a handler that may lose lists of sessions; see the sync one."""
+    if isinstance(handler, AsyncAskingHandler):
+        try:
+            await handler.ask_eviction()
+        except StoreUnavailable as error:
+            tell_failure(hooks, "ask_eviction", error)
+            raise
+    require_keeping(innermost(handler), "principal_index=True")
 
 
 async def perform(handler: AsyncSessionHandler, hooks: HookCaller | None, operation: Operation) -> object:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sessionbag.errors import InvalidSessionAdapter, SessionError, StoreUnavailable
-from sessionbag.factory import require, require_keeping
+from sessionbag.factory import require
 from sessionbag.handler import AsyncSessionHandler, LockingHandler, SessionHandler
 from sessionbag.hooks import HookCaller
 from sessionbag.lifecycle import (
@@ -87,10 +87,8 @@ class ManagerState:
     def begin(self, codec: Codec, concurrency: Concurrency) -> Session:
         """Return the session that a start begins with.
 
-        Raises `CapabilityMissing` for a lock that the handler cannot take, and for lists of sessions that it may lose.
+        Raises `CapabilityMissing` for a lock that the handler cannot take.
         """
-        if self.options.principal_index:
-            require_keeping(innermost(self.ready()[0]), "principal_index=True")
         if concurrency == "lock":
             require(innermost(self.ready()[0]), LockingHandler, 'concurrency="lock"')
         # By position, and the rest afterwards: keywords would take as long again as all of it.

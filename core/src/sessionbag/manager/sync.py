@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Self, cast
 
 from sessionbag import lifecycle
 from sessionbag.errors import SessionNotStarted, StoreUnavailable
-from sessionbag.factory import check_handler
+from sessionbag.factory import check_handler, require_keeping
+from sessionbag.handler import AskingHandler
 from sessionbag.lifecycle import (
     SYSTEM,
     Acquire,
@@ -220,6 +221,8 @@ class Manager(SessionFace):
                 tell_failure(state.hooks, "open", error)
                 raise
             state.opened = True
+        if state.options.principal_index:
+            require_lists(cast("SessionHandler", handler), state.hooks)
         return state.begin(codec, concurrency)
 
     def _drive(self, flow: Flow[None]) -> None:
@@ -242,6 +245,20 @@ def started(manager: Manager) -> Session:
     if session is None:
         raise SessionNotStarted("the session is not started. Call start() first")
     return session
+
+
+def require_lists(handler: SessionHandler, hooks: HookCaller | None) -> None:
+    """Raise `CapabilityMissing` for a handler that may lose lists of sessions; its store is asked until it answered.
+
+    Raises `StoreUnavailable` when it does not.
+    """
+    if isinstance(handler, AskingHandler):
+        try:
+            handler.ask_eviction()
+        except StoreUnavailable as error:
+            tell_failure(hooks, "ask_eviction", error)
+            raise
+    require_keeping(handler, "principal_index=True")
 
 
 def perform(handler: SessionHandler, hooks: HookCaller | None, operation: Operation) -> object:

@@ -221,7 +221,7 @@ def invoke(client: Any, command: Command, server: str | None) -> Any:  # noqa: A
     name, *arguments = command.words
     at = {} if server is None else {"target_nodes": client.get_node(node_name=server)}
     if name == b"INFO":
-        return client.info(**at)
+        return client.info(*(section.decode() for section in arguments), **at)
     if name == b"CONFIG":
         return client.config_get(arguments[1].decode(), **at)
     if name == b"SCAN":

@@ -145,6 +145,7 @@ def wait(replicas: int, milliseconds: int) -> Command:
 
 
 INFO: Final = Command((b"INFO",), b"", frozenset({bytes, dict}), reads=True)
+INFO_MEMORY: Final = Command((b"INFO", b"memory"), b"", INFO.kinds, reads=True)
 CONFIG_SAVE: Final = Command((b"CONFIG", b"GET", b"save"), b"", frozenset({list, dict}), reads=True)
 ROLE: Final = Command((b"ROLE",), b"", _ITEMS, reads=True)
 SLOTS: Final = Command((b"CLUSTER", b"SLOTS"), b"", _ITEMS, reads=True)

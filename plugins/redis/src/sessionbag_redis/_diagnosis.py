@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _OLDEST: Final = (6, 2)
+_KEEPING: Final = "noeviction"
+"""The policy with which a full server refuses writes."""
+
 _NUMBER: Final = re.compile(r"[0-9]+")
 
 
@@ -19,8 +22,17 @@ class Told(NamedTuple):
 
     server: str
     info: Mapping[str, str]
-    save: str | None
+    save: str | None = None
     """The setting ``save``, or None where CONFIG may not be asked."""
+
+    @property
+    def policy(self) -> str:
+        """What the server does when it is full."""
+        return self.info.get("maxmemory_policy", _KEEPING)
+
+    def evicts(self) -> bool:
+        """Say whether it drops live sessions when it is full: with any other policy, for each of them has an expiry."""
+        return self.policy != _KEEPING and self.number("maxmemory") > 0
 
     def number(self, name: str) -> int:
         """Return a number of INFO, 0 where it is missing."""
@@ -70,11 +82,11 @@ def _version(told: Told) -> Finding:
 
 
 def _eviction(told: Told) -> Finding:
-    policy, limit = told.info.get("maxmemory_policy", "noeviction"), told.number("maxmemory")
-    if policy == "noeviction":
+    policy, limit = told.policy, told.number("maxmemory")
+    if policy == _KEEPING:
         limited = f"at {limit} bytes writes are refused" if limit else "there is no limit but the machine's memory"
         return Finding("eviction", ok=True, detail=f"{told.server} drops no live session; {limited}")
-    if not limit:
+    if not told.evicts():
         return Finding(
             "eviction",
             ok=True,

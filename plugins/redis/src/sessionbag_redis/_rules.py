@@ -12,7 +12,7 @@ from sessionbag.handler import MARK_SIZE, Entry, Stored, check_key, check_ttl
 
 from sessionbag_redis import _commands as commands
 from sessionbag_redis._diagnosis import Told, findings, info_of, setting_of
-from sessionbag_redis._errors import NO_WRITES, refused, too_large
+from sessionbag_redis._errors import NO_WRITES, Unanswered, refused, too_large
 from sessionbag_redis._steps import Address, Refusal
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ _PAGE: Final = 500
 
 _LOCK: Final = b":lock"
 """Behind a key it names the key's lock; no key has a colon."""
+
+_SILENT: Final = frozenset({"NOPERM", "UNKNOWN"})
+"""Codes with which a server does not tell its settings, to this user or to anybody."""
 
 _KEY: Final = re.compile(rb"[a-zA-Z0-9,-]{1,128}")
 _GLOB: Final = re.compile(rb"([*?\[\]\\^-])")
@@ -139,6 +142,20 @@ class Rules:
             told = Told(str(server) or "the server", info_of(info), setting_of(save))
             found.extend(findings(told, fails_over=fails_over, wait_replicas=wait_replicas))
         return found
+
+    def evicts(self) -> Flow[bool]:
+        """Ask the first primary that answers whether it may drop live records; False where it does not tell."""
+        servers = yield from self._route.primaries()
+        for number, server in enumerate(servers, start=1):
+            try:
+                info = (yield from self._route.ask_at(server, [commands.INFO_MEMORY]))[0]
+            except Unanswered:
+                if number == len(servers):
+                    raise
+            else:
+                silent = type(info) is Refusal and info.code in _SILENT
+                return not silent and Told(str(server), info_of(_checked(info))).evicts()
+        return False
 
     @property
     def _scripts(self) -> Scripts:

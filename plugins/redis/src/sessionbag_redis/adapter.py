@@ -42,6 +42,7 @@ class Redis(AbstractAdapter):
             check_client(client, awaited=False)
         self._port: Final[Port] = Pools(self._settings) if client is None else ClientPort(client)
         self._rules: Final = rules_of(self._settings)
+        self._asked = False
 
     @property
     def bare(self) -> bool:
@@ -107,6 +108,12 @@ class Redis(AbstractAdapter):
         """See `DiagnosingHandler.diagnose`: what each primary tells of its settings."""
         fails_over = self._settings.sentinels is not None or self._settings.cluster
         return self._drive(self._rules.diagnose(fails_over=fails_over, wait_replicas=self._settings.wait_replicas))
+
+    def ask_eviction(self) -> None:
+        """See `AskingHandler.ask_eviction`. One trip, once in a process; in a cluster one server speaks for all."""
+        if not self._asked:
+            self.evicts = self._drive(self._rules.evicts())
+            self._asked = True
 
     def _drive(self, flow: Flow[T]) -> T:
         """Run a flow to its end, performing each step."""

@@ -35,7 +35,7 @@ class AsyncRedis:
     """The version of the handler spec that the adapter was written for."""
 
     evicts: bool = False
-    """The server is expected to keep what it was given; `diagnose` warns where its settings let it drop records."""
+    """Whether the server's settings let it drop live records; False until `ask_eviction` asked it."""
 
     def __init__(self, options: RedisOptions | None = None) -> None:
         """Take the options; nothing is connected before the first operation.
@@ -48,6 +48,7 @@ class AsyncRedis:
             check_client(client, awaited=True)
         self._port: Final[Port] = AsyncPools(self.options) if client is None else AsyncClientPort(client)
         self._rules: Final = rules_of(self.options)
+        self._asked = False
 
     @property
     def bare(self) -> bool:
@@ -119,6 +120,12 @@ class AsyncRedis:
         """See `AsyncDiagnosingHandler.diagnose`: what each primary tells of its settings."""
         fails_over = self.options.sentinels is not None or self.options.cluster
         return await self._drive(self._rules.diagnose(fails_over=fails_over, wait_replicas=self.options.wait_replicas))
+
+    async def ask_eviction(self) -> None:
+        """See `AsyncAskingHandler.ask_eviction`. One trip, once; in a cluster one server speaks for all."""
+        if not self._asked:
+            self.evicts = await self._drive(self._rules.evicts())
+            self._asked = True
 
     async def _drive(self, flow: Flow[T]) -> T:
         """Run a flow to its end, awaiting each step."""
