@@ -20,6 +20,7 @@ from sessionbag.options import (
     describe,
     option,
     parse,
+    paths_of,
     query_of,
     redact,
     split_url,
@@ -275,6 +276,20 @@ def test_table_explains_every_option():
     assert list(rows) == [field.name for field in dataclasses.fields(Options)]
     assert tuple(rows["lifetime"]) == ("lifetime", "int or timedelta or None", "None", "seconds")
     assert tuple(rows["mode"]) == ("mode", "'fast' or 'safe'", "'fast'", "how")
+
+
+def test_paths_are_those_of_the_options_that_take_one():
+    """Where they are given and no secret; what happens to look like a path is none."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Options(OptionSet):
+        folder: Path | str | None = option(None, doc="a folder")
+        other: Path | None = option(None, doc="another one")
+        hidden: Path | None = option(None, doc="of a key", secret=True)
+        name: str = option("/like/one", doc="a name")
+
+    assert paths_of(Options(folder="/a", hidden=Path("/b"))) == {"folder": "/a"}
+    assert paths_of(None) == {}
 
 
 def test_options_stand_in_the_query_of_a_url():
