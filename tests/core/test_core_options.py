@@ -419,6 +419,23 @@ def test_url_that_cannot_be_read_says_how_to_escape_a_password():
     assert "pass" not in message.replace("of a password", "")
 
 
+@pytest.mark.parametrize(
+    "url", ["sample://h:11211:2", "sample://g,h:11211:2/", "sample://h:1:2,g:1:1?timeout=1", "sample://[::1]:11211:2"]
+)
+def test_a_weight_behind_the_port_is_told_where_it_belongs(url):
+    """The adapter's option takes it in this form, and a URL cannot."""
+    assert "The weights of servers stand in the query, as in memcached://" in refusal(split_url, url)
+
+
+@pytest.mark.parametrize("url", ["sample://h:x", "sample://user:1234:5678/@h:y", "sample://[::1"])
+def test_what_looks_like_no_weight_is_not_taken_for_one(url):
+    """The mend would be for something else."""
+    message = refusal(split_url, url)
+
+    assert "malformed" in message
+    assert "weights" not in message
+
+
 def test_query_keeps_empty_values():
     """An option that is there without a value is there."""
     assert query_of(split_url("sample://?a=&b=1")) == {"a": "", "b": "1"}
