@@ -267,3 +267,34 @@ def test_a_shell_completes_commands_and_options(program, tmp_path):
 def test_other_shells_get_a_script_as_well(program, shell):
     """With the commands in it."""
     assert "copy" in program("completion", shell).stdout
+
+
+@pytest.mark.parametrize("arguments", [
+    ("stats", "{url}"),
+    ("show", "{url}", NEVER),
+    ("destroy", "--yes", "{url}", NEVER),
+    ("destroy", "--yes", "--all", "{url}"),
+    ("copy", "{url}", "memory://"),
+    ("gc", "{url}"),
+    ("revoke", "--yes", "{url}", "user-7"),
+    ("sessions", "{url}", "user-7"),
+], ids=" ".join)  # fmt: skip
+@pytest.mark.parametrize("scheme", ["stream", "sqlite"])
+def test_a_path_that_is_not_there_is_refused_and_not_made(program, tmp_path, scheme, arguments):
+    """It was mistyped; made by root, the application could not even use it."""
+    path = tmp_path / "shop" / "nope"
+
+    ran = program(*[each.format(url=f"{scheme}://{path}") for each in arguments])
+
+    assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (2, "", 1)
+    assert f"there is no {path}, which the option " in ran.stderr
+    assert "Give the path that the application uses" in ran.stderr
+    assert not path.parent.exists()
+
+
+def test_a_store_is_made_by_those_who_are_to_make_it(program, stream, sqlite, fill):
+    """The target of a copy, and what is tried whether it works."""
+    fill(stream, 1)
+
+    assert program("copy", stream, sqlite).returncode == 0
+    assert program("check", f"{stream}-too").returncode == 0

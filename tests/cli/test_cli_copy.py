@@ -120,6 +120,17 @@ def test_people_read_a_sentence(program, stream, sqlite, fill):
     assert second.startswith("Verified: 3 of 3 sessions are the same")
 
 
+def test_a_source_without_sessions_is_not_called_verified(program, stream, sqlite, tmp_path):
+    """It is more likely the wrong one than the one that was meant."""
+    (tmp_path / "files").mkdir()
+
+    ran = program("copy", stream, sqlite)
+
+    assert ran.returncode == 0
+    assert ran.stdout.startswith("The source holds no session, so there was nothing to copy (1 passes")
+    assert "Verified" not in ran.stdout
+
+
 def test_a_later_copy_takes_over_what_changed_on_both_sides(program, stream, sqlite, fill):
     """Changes, logouts and new sessions of the source come along; those of the target stay."""
     ids = fill(stream, 5)

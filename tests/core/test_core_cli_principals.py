@@ -92,8 +92,10 @@ def test_sessions_are_listed(url, stored):
     assert isinstance(session["created"], int)
 
 
-def test_nobody_has_no_sessions(url):
+def test_nobody_has_no_sessions(url, stored):
     """An empty list, and that is well."""
+    stored()
+
     assert keys(run("sessions", "--json", url, "nobody")) == []
     assert run("sessions", url, "nobody").stdout.splitlines()[-1] == "0 sessions"
 
@@ -191,6 +193,19 @@ def test_wrong_input_is_said_in_a_line(tmp_path, arguments, words):
 
     assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (2, "", 1)
     assert words in ran.stderr
+
+
+@pytest.mark.parametrize("command", [("sessions",), ("revoke", "--yes")])
+def test_a_store_of_the_configuration_that_is_not_there_is_refused_and_not_made(tmp_path, command):
+    """No sessions were found there, it would say otherwise, and somebody would go on with them."""
+    path = tmp_path / "nope"
+    (tmp_path / "shop.toml").write_text(f'[sessionbag]\nadapter = "stream"\noptions = {{save_path = "{path}"}}\n')
+
+    ran = run(*command, "--config", tmp_path / "shop.toml", "user-7")
+
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert f"there is no {path}, which the option 'save_path' of the adapter 'stream' names" in ran.stderr
+    assert not path.exists()
 
 
 def test_password_in_the_url_is_not_shown():

@@ -20,6 +20,7 @@ from sessionbag.options import (
     describe,
     option,
     parse,
+    paths_of,
     query_of,
     redact,
     split_url,
@@ -277,6 +278,20 @@ def test_table_explains_every_option():
     assert tuple(rows["mode"]) == ("mode", "'fast' or 'safe'", "'fast'", "how")
 
 
+def test_paths_are_those_of_the_options_that_take_one():
+    """Where they are given and no secret; what happens to look like a path is none."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Options(OptionSet):
+        folder: Path | str | None = option(None, doc="a folder")
+        other: Path | None = option(None, doc="another one")
+        hidden: Path | None = option(None, doc="of a key", secret=True)
+        name: str = option("/like/one", doc="a name")
+
+    assert paths_of(Options(folder="/a", hidden=Path("/b"))) == {"folder": "/a"}
+    assert paths_of(None) == {}
+
+
 def test_options_stand_in_the_query_of_a_url():
     """Each is read by its type, after its escapes."""
     options = Options.from_url("sample://?port=1&password=a%26b%2Fc%3F&durable=yes&servers=a,b")
@@ -402,6 +417,23 @@ def test_url_that_cannot_be_read_says_how_to_escape_a_password():
 
     assert "Write the characters / ? # @ : and % of a password or an option as %2F" in message
     assert "pass" not in message.replace("of a password", "")
+
+
+@pytest.mark.parametrize(
+    "url", ["sample://h:11211:2", "sample://g,h:11211:2/", "sample://h:1:2,g:1:1?timeout=1", "sample://[::1]:11211:2"]
+)
+def test_a_weight_behind_the_port_is_told_where_it_belongs(url):
+    """The adapter's option takes it in this form, and a URL cannot."""
+    assert "The weights of servers stand in the query, as in memcached://" in refusal(split_url, url)
+
+
+@pytest.mark.parametrize("url", ["sample://h:x", "sample://user:1234:5678/@h:y", "sample://[::1"])
+def test_what_looks_like_no_weight_is_not_taken_for_one(url):
+    """The mend would be for something else."""
+    message = refusal(split_url, url)
+
+    assert "malformed" in message
+    assert "weights" not in message
 
 
 def test_query_keeps_empty_values():

@@ -303,6 +303,49 @@ def test_the_sessions_of_a_user_can_be_listed_and_ended(store):
         assert visitor.asks("/who") == "ada"
 
 
+# What Django's own middleware leaves open
+
+
+def test_with_djangos_own_middleware_and_settings_some_rules_are_djangos(visitor):
+    """Neither Secure on https nor `no-store`, and no absolute lifetime: SECURITY.md says so."""
+    answer = visitor.get("/put", {"a": 1}, secure=True)
+
+    assert answer.wsgi_request.is_secure()
+    assert answer.cookies["sessionid"]["secure"] == ""
+    assert "Cache-Control" not in answer
+    assert factory().options.absolute_lifetime is None
+
+
+@pytest.mark.parametrize(("path", "operation", "times"), [("/show", "read", 1), ("/put", "write", 2)])
+def test_with_djangos_own_middleware_an_outage_is_answered_with_500(path, operation, times, visitor, store):
+    """And loses nothing."""
+    visitor.asks("/put", a=1)
+    visitor.raise_request_exception = False
+    for _ in range(times):  # a write is tried twice
+        store.lose_next(operation, performed=False)
+
+    assert visitor.get(path, {"a": 2}).status_code == 500
+    assert visitor.sees() == {"a": "1"}
+
+
+def test_the_settings_that_security_md_names_bring_the_rules_back(store):
+    """Secure, `no-store`, an end whatever happens, and an idle time that begins anew with each use."""
+    more = {
+        "SESSION_COOKIE_SECURE": True,
+        "SESSION_SAVE_EVERY_REQUEST": True,
+        "SESSIONBAG": {"adapter": store, "absolute_lifetime": 14 * 86400},
+    }
+    with with_middleware(OURS, **more):
+        visitor = Visitor()
+        answer = visitor.get("/put", {"a": 1}, secure=True)
+        used = asked(store, lambda: visitor.get("/show", secure=True))
+
+        assert answer.cookies["sessionid"]["secure"] is True
+        assert "no-store" in answer["Cache-Control"]
+        assert factory().options.absolute_lifetime == 14 * 86400
+        assert used == ["read", "read"]  # the second one moves the deadline
+
+
 # Our middleware in the place of Django's
 
 

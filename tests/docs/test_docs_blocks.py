@@ -94,6 +94,24 @@ def test_code_is_as_narrow_as_a_page():
     assert wide == []
 
 
+def test_what_is_installed_from_a_clone_is_there():
+    """In the words of a sentence: the folders are distributions, and all that the commands beside it need is named."""
+    named = {}
+    for page in PAGES:
+        found = re.search(r"`pip install ((?:\.{1,2}/[\w/.-]+ ?)+)`", page.read_text(encoding="utf-8"))
+        if found:
+            folder = page.parent if page.is_relative_to(ROOT / "examples") else ROOT
+            named[str(page.relative_to(ROOT))] = [(folder / each).resolve() for each in found[1].split()]
+
+    assert all((folder / "pyproject.toml").exists() for folders in named.values() for folder in folders)
+    assert {"README.md", "docs/start.md", "docs/index.md", "core/README.md"} <= set(named)
+    for requirements in sorted(ROOT.glob("examples/*/requirements.txt")):
+        wanted = set(re.findall(r"^sessionbag\[([\w,]+)\]", requirements.read_text(encoding="utf-8"), re.MULTILINE))
+        needed = {extra for extras in wanted for extra in extras.split(",")} - {"starlette"}
+        readme = str((requirements.parent / "README.md").relative_to(ROOT))
+        assert {"core", *needed} <= {folder.name for folder in named[readme]}
+
+
 def test_toml_is_a_configuration_or_a_project(tmp_path):
     """It is what a factory takes, or what describes a distribution."""
     seen = set()

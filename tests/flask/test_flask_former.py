@@ -437,6 +437,24 @@ def test_a_visitor_stays_logged_in_on_the_way_back(before, redis, tmp_path, serv
     assert left == {"user": None, "cart": None, "count": None}
 
 
+def test_two_requests_at_once_on_the_way_back_are_two_sessions_there(store):
+    """Each with all from here and its own change; the page on the way back says so."""
+    here = site(SESSIONBAG_ADAPTER=store, SESSIONBAG_NAME="visit")
+    SessionBag(here)
+    visitor = here.test_client()
+    visitor.get("/login")
+    there = site()
+    there.session_interface = ReturningInterface(there.session_interface, {"adapter": store, "name": "visit"})
+    first, second = there.test_client(), there.test_client()
+    there.add_url_rule("/first", "first", lambda: session.update(cart=[1]) or second.get("/count").text)
+    for each in (first, second):
+        each.bring(visitor.cookie("visit"), "visit")
+
+    assert first.get("/first").text == "2"
+    assert first.get("/").json == {"user": "ada", "cart": [1], "count": 1}
+    assert second.get("/").json == {"user": "ada", "cart": {"grid": 2}, "count": 2}
+
+
 def test_an_old_session_and_a_message_with_markup_come_along_on_the_way_back(store):
     """The way back is told where the sessions are and nothing else, as long as Flask's settings decide the rest."""
     here = site(SESSIONBAG_ADAPTER=store)

@@ -43,6 +43,15 @@ def test_tests_of_a_rule_exist_and_name_it(number):
         assert number in numbers, f"{name} does not name requirement {number}"
 
 
+def test_tests_beside_the_table_exist():
+    """Those that show what is different with Django and Flask."""
+    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8").partition("### With Django and Flask")[2]
+    named = TEST.findall(text)
+
+    assert len(named) == text.count("::") > 0
+    assert [f"{path}::{name}" for path, name in named if name not in docstrings(path)] == []
+
+
 @pytest.mark.parametrize("number", range(1, 16))
 def test_modules_where_a_rule_holds_exist(number):
     """What stands there in backquotes can be imported."""

@@ -1,5 +1,6 @@
 """What stands on the disk: modes, links, and who else's files are left alone."""
 
+import errno
 import os
 import stat
 import traceback
@@ -28,6 +29,48 @@ def test_records_are_for_their_owner_alone(store, key, files, save_path):
     assert {0o600} == {stat.S_IMODE(path.stat().st_mode) for path in files()}
     folders = [save_path, *(path for path in save_path.rglob("*") if path.is_dir())]
     assert {0o700} == {stat.S_IMODE(path.stat().st_mode) for path in folders}
+
+
+IS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files in somebody else's folder")
+SOMEBODY = (65533, 65532)
+
+
+@IS_ROOT
+def test_what_root_writes_is_given_to_the_owner_of_the_folder(layout, make, key, save_path):
+    """A command that root runs leaves nothing behind that the application cannot read, replace or remove."""
+    save_path.mkdir()
+    os.chown(save_path, *SOMEBODY)
+    store = make(**layout)
+    version = put(store, key)
+    created = owners(save_path)
+    store.write(key, RECORD, 60, expected=version)
+    lease = store.acquire(key, 60)
+
+    assert created == {SOMEBODY}
+    assert owners(save_path) == {SOMEBODY}
+    assert store.release(key, lease)
+
+
+@IS_ROOT
+def test_where_root_may_give_nothing_away_it_keeps_it(make, key, save_path, monkeypatch):
+    """As in a container without the right to: who runs the application as root there can use it."""
+    save_path.mkdir()
+    os.chown(save_path, *SOMEBODY)
+
+    def refuse(*_):
+        raise PermissionError(errno.EPERM, "not permitted")
+
+    monkeypatch.setattr(os, "fchown", refuse)
+    store = make()
+    put(store, key)
+
+    assert store.read(key).data == RECORD
+    assert owners(save_path) == {(0, 0), SOMEBODY}
+
+
+def owners(folder):
+    """Return who has the folder and what is below it."""
+    return {(path.stat().st_uid, path.stat().st_gid) for path in (folder, *folder.rglob("*"))}
 
 
 def test_a_write_leaves_nothing_but_the_record(store, key, files):

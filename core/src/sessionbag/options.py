@@ -20,7 +20,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Self, TypeVar, cast
 
-from sessionbag.declared import describe, is_of, read_text
+from sessionbag.declared import describe, is_of, members, read_text
 from sessionbag.errors import ConfigurationError
 from sessionbag.urls import query_of, redact, split_url
 
@@ -203,6 +203,20 @@ def parse(cls: type, given: Mapping[str, str]) -> dict[str, object]:
                 f"and {_brief(fields[name], text)} cannot be read as that"
             ) from None
     return values
+
+
+def paths_of(options: object) -> dict[str, str]:
+    """Return the files and folders that an instance of an option set names, by their options.
+
+    They are in the options that are declared to take a `Path`; one that is None names none, and no secret is returned.
+    """
+    cls = type(options)
+    if not dataclasses.is_dataclass(cls):
+        return {}
+    declared = _types(cls)
+    fields = (field for field in _fields(cls) if Path in members(declared[field.name]) and not _is_secret(field))
+    given = {field.name: getattr(options, field.name) for field in fields}
+    return {name: str(path) for name, path in given.items() if path is not None}
 
 
 def _check(cls: type, field: dataclasses.Field[object], value: object) -> None:

@@ -15,6 +15,10 @@ _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 _HOST: Final = re.compile(r"(?:[^:\[\]]+|\[[0-9A-Fa-f:.%]*\])(?::[0-9]*)?|")
 """A host with or without a port. A colon without a host before it, or without digits behind it, may be a password."""
 
+_WEIGHTED: Final = re.compile(r"(?:://|,)(?:[^:/?#@,\[\]]+|\[[^/?#@,\[\]]*\]):[0-9]+:[0-9]+(?=[,/?#]|\Z)")
+"""A host, a port and one number more, which is the server's weight where adapters take such texts as an option."""
+
+_WEIGHTS: Final = "The weights of servers stand in the query, as in memcached://one:11211,two:11211?weights=1,2. "
 _ESCAPES: Final = "Write the characters / ? # @ : and % of a password or an option as %2F %3F %23 %40 %3A and %25"
 
 
@@ -29,8 +33,9 @@ def split_url(url: str) -> SplitResult:
         parts = urlsplit(url)
         _ = hosts_of(parts)
     except ValueError:
+        weights = _WEIGHTS if "@" not in url and _WEIGHTED.search(url) else ""
         raise ConfigurationError(
-            f"the URL {redact(url)} cannot be read: its host or port is malformed. {_ESCAPES}"
+            f"the URL {redact(url)} cannot be read: its host or port is malformed. {weights}{_ESCAPES}"
         ) from None
     if "@" in parts.query or "@" in parts.fragment:
         raise ConfigurationError(f"the URL {redact(url)} has an @ after its ? or #. {_ESCAPES}")

@@ -61,7 +61,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace, output: Output) -> int:
     """Print what each trial found; 1 when one of them failed."""
-    with opened(given) as handler:
+    with opened(given, make=True) as handler:
         findings = [_try(name, trial, handler) for name, trial in _trials(handler)]
         findings += _diagnosed(handler)
     output.table(("check", "", ""), [(one.check, one.verdict, one.detail) for one in findings])

@@ -23,7 +23,7 @@ examples:
   sessionbag gc stream:///var/lib/shop/sessions
   sessionbag gc --budget 60 --max-lifetime 86400 stream:///var/lib/shop/sessions
 
-What was removed stays removed when it is interrupted, and the next run goes on.
+What was removed stays removed when it is interrupted, and the next run goes on. A store that is not there is an error.
 """
 
 _SLICE: Final = 0.5

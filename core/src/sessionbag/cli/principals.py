@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from sessionbag.cli.output import declare_url
-from sessionbag.cli.store import url_of
+from sessionbag.cli.store import ExistingStores, url_of
 from sessionbag.config import ManagerFactory
 from sessionbag.config.schema import ENVIRONMENT
 from sessionbag.config.sources import read_environment, read_toml
@@ -37,6 +37,14 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", metavar="FILE", help="a TOML file with the application's options")
 
 
+class _OfExistingStores(ManagerFactory):
+    """Looks into a store that is there, and makes none: sessions that are not found there would seem to have ended."""
+
+    @classmethod
+    def _adapters(cls) -> type[AdapterFactory]:
+        return ExistingStores
+
+
 @contextmanager
 def opened(given: argparse.Namespace) -> Iterator[ManagerFactory]:
     """Make the application's factory, and close it at the end.
@@ -52,7 +60,7 @@ def opened(given: argparse.Namespace) -> Iterator[ManagerFactory]:
         config["name"] = given.name
     # Whatever the application's lifetimes are: a session that its store still holds is shown.
     config.setdefault("absolute_lifetime", None)
-    with ManagerFactory.from_config({**config, "principal_index": True, "enabled": True}) as factory:
+    with _OfExistingStores.from_config({**config, "principal_index": True, "enabled": True}) as factory:
         yield factory
 
 

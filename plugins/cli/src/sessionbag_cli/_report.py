@@ -104,6 +104,8 @@ class Report:
     def _conclusion(self, last: Pass) -> str:
         seconds = f"{self.passes} passes, {time.monotonic() - self._begun:.1f} s"
         same = f"{last.counts[Outcome.SAME]} of {last.accounted} sessions are the same in both stores, byte by byte"
+        if self.verified and not last.accounted:
+            return f"The source holds no session, so there was nothing to copy ({seconds})."
         if self.verified:
             return f"Verified: {same} ({seconds})."
         if not self._last_is_finished and not self.follows:

@@ -31,12 +31,12 @@ def listable(handler: SessionHandler, what: str) -> Store:
 
 
 @contextmanager
-def opened_raw(url: str) -> Iterator[SessionHandler]:
-    """Open a store whose records are taken as they are, without their serializer.
+def opened_raw(url: str, *, make: bool = False) -> Iterator[SessionHandler]:
+    """Open a store whose records are taken as they are, without their serializer; see `open_store`.
 
     A handler that makes versions of the bytes then takes all bytes, because those of bare data begin with no mark.
     """
-    with open_store(url) as handler:
+    with open_store(url, make=make) as handler:
         if hasattr(handler, "bare"):
             handler.bare = True
         yield handler

@@ -61,7 +61,7 @@ def run(given: argparse.Namespace, output: Output) -> int:
     if given.passes < 1 or not 1 <= given.workers <= 64 or not given.every >= 0:  # noqa: PLR2004  # threads
         raise ConfigurationError("--passes is 1 or more, --workers 1 to 64, and --every 0 seconds or more")
     end_as_interrupted()
-    with opened_raw(given.source) as source, opened_raw(given.target) as target:
+    with opened_raw(given.source) as source, opened_raw(given.target, make=True) as target:
         stores = listable(source, "the source"), listable(target, "the target")
         names = described(source), described(target)
         if names[0] == names[1]:

@@ -74,7 +74,22 @@ def open_record(folder: int, name: str) -> int | None:
 
 def make(folder: int, name: str) -> int:
     """Make a new file with mode 0600 and open it for writing."""
-    return os.open(name, _MAKE, 0o600, dir_fd=folder)
+    descriptor = os.open(name, _MAKE, 0o600, dir_fd=folder)
+    give_to_owner(folder, descriptor)
+    return descriptor
+
+
+def give_to_owner(folder: int, descriptor: int) -> None:
+    """Give what root has just made in somebody else's folder to the owner of the folder, who could not use it else.
+
+    Where root may not do that, as in some containers, it stays root's.
+    """
+    if os.geteuid():
+        return
+    owner = os.fstat(folder)
+    if owner.st_uid:
+        with suppress(OSError):
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
 def status_of(descriptor: int) -> os.stat_result:

@@ -109,11 +109,24 @@ class Folders:
     def _make(self, name: str, *, durable: bool) -> None:
         try:
             os.mkdir(self._start + name if name else self.root, 0o700)  # noqa: PTH102  # a str
+            if name and not os.geteuid():
+                self._give_to_owner(name)
         except FileExistsError:
             if not os.path.isdir(self.root):  # noqa: PTH112  # a str
                 raise
         if durable:
             self._sync_root()
+
+    def _give_to_owner(self, name: str) -> None:
+        """Give a shard that root has made to the owner of the save path."""
+        root, shard = os.open(self.root, _FOLDER), self.open(name)
+        try:
+            if shard is not None:
+                files.give_to_owner(root, shard)
+        finally:
+            os.close(root)
+            if shard is not None:
+                os.close(shard)
 
     def _sync_root(self) -> None:
         root = os.open(self.root, _FOLDER)
