@@ -7,7 +7,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from servers import HOST, Server, accepts, free_port
+from servers import HOST, Server, accepts, free_port, wait_until
 
 SITE = '''
 """Counts each visitor's visits; one session was used before the workers are forked."""
@@ -79,6 +79,8 @@ def test_preloaded_workers_mix_no_visitors_up(site):
             seen.append((worker, name == path, int(visits)))
         return seen
 
+    workers = set()
+    wait_until(lambda: workers.add(visit(site, "/first")[0][0]) or len(workers) > 1, "two workers answer")
     with ThreadPoolExecutor(12) as threads:
         walks = list(threads.map(walk, range(12)))
 

@@ -9,6 +9,7 @@ import signal
 import threading
 
 import pytest
+from servers import wait_until
 from sessionbag.errors import SessionConflict, StoreUnavailable
 from sessionbag_stream import Stream, _files
 
@@ -110,8 +111,14 @@ def test_a_reader_never_sees_a_torn_record(make, key, start):
     for _ in range(2):
         start(write_for_ever)
 
-    sizes = {len(body_of(store.read(key, 600).data)) for _ in range(1500)}
-    assert len(sizes) > 1
+    def read():
+        sizes.add(len(body_of(store.read(key, 600).data)))
+        return len(sizes) == 3
+
+    sizes = set()
+    wait_until(read, "records of all sizes were read")
+    for _ in range(1500):
+        read()
 
 
 def test_what_is_destroyed_stays_destroyed_among_writers(make, key, start):

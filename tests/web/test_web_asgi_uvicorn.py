@@ -149,11 +149,16 @@ def test_visits_are_counted_across_processes(site):
     """Requests of one session at the same time, in two processes, lose nothing."""
     session_id = site.begin()
 
-    with ThreadPoolExecutor(8) as pool:
-        seen = list(pool.map(lambda _: site.get("/", session_id)[2], range(60)))
+    seen = []
 
-    assert site.shown(session_id) == {"visits": 61}
-    assert len({process for _, process in seen}) == 2
+    def visit_often():
+        seen.extend(pool.map(lambda _: site.get("/", session_id)[2], range(60)))
+        return len({process for _, process in seen}) == 2
+
+    with ThreadPoolExecutor(8) as pool:
+        until_true(visit_often)
+
+    assert site.shown(session_id) == {"visits": 1 + len(seen)}
 
 
 def test_login_and_logout(site):
