@@ -129,7 +129,7 @@ def _statements() -> list[str]:
     connect = sqlite3.connect
 
     def traced(*given: Any, **more: Any) -> sqlite3.Connection:  # noqa: ANN401  # as sqlite3 has it
-        connection = connect(*given, **more)
+        connection: sqlite3.Connection = connect(*given, **more)
         connection.set_trace_callback(statements.append)
         return connection
 
