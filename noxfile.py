@@ -26,7 +26,7 @@ DJANGOS = ("django~=5.2.0", "django~=6.1")
 FLASKS = {"oldest": ("flask[async]==2.2.*", "werkzeug==2.2.*"), "current": ("flask[async]",)}
 """What is installed for Flask's oldest supported release, and for the current one."""
 
-BENCHMARKS = ("per_request", "steps", "scale", "over_http", "crypto")
+BENCHMARKS = ("per_request", "steps", "scale", "frameworks", "over_http", "crypto")
 """The programs of benchmarks/ that measure times; all take the arguments of `measuring.arguments_of`."""
 
 PARALLEL = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadscope")

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from measuring import about, arguments_of, file_system, in_turns, machine, spread, write
 from over_http_load import SCRIPT, Load, begin, load, wrk
-from over_http_sites import WITHOUT
+from over_http_sites import WITHOUT, Site
 from servers import CORES, HOST, free_port, running, serving
 
 if TYPE_CHECKING:
@@ -51,14 +51,6 @@ PACKAGES: Final = (
     "starsessions",
     "redis",
 )
-
-
-class Site(NamedTuple):
-    """An application in a framework, with somebody's sessions in some store."""
-
-    framework: str
-    who: str
-    store: str
 
 
 class Contender(NamedTuple):

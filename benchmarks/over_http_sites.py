@@ -1,16 +1,24 @@
 # ruff: noqa: ANN401  # the libraries have nothing in common that a type could name
-"""One small application in each framework, without sessions and with several kinds of them, for `over_http.py`.
+"""One small application in each framework, without sessions and with several kinds of them.
 
-``gunicorn 'over_http_sites:application()'`` and ``uvicorn --factory over_http_sites:application``. The environment has
-``SITE``, as in ``Flask/sessionbag/redis``, and for each store where it is. ``/begin`` stores a session, ``/read`` looks
-at it, ``/modify`` changes it, and each answers the same few bytes with and without sessions.
+`over_http.py` has them served: ``gunicorn 'over_http_sites:application()'`` and ``uvicorn --factory
+over_http_sites:application``. `frameworks.py` calls those of Flask and Django in processes of their own. The
+environment has ``SITE``, as in ``Flask/sessionbag/redis``, and for each store where it is, as a URL. ``/begin`` stores
+a session, ``/read`` looks at it, ``/modify`` changes it, ``/login`` logs somebody in (in Django), ``/untouched`` leaves
+it alone, and each answers the same few bytes with and without sessions. ``/value`` tells what ``/modify`` changes.
+
+Each library is set up as its own documentation says, for an hour: Flask-Session's files go through cachelib, with the
+threshold shown there, Django's caches have the options shown there for pymemcache, and its database stays connected
+between requests and has what sessionbag's SQLite adapter has: a write-ahead log that is not synced for each change.
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
+from floors import LIFETIME, memcached_client
 from measuring import data_of
 
 if TYPE_CHECKING:
@@ -20,10 +28,18 @@ HOST: Final = "127.0.0.1"
 WITHOUT: Final = "no sessions"
 
 
+class Site(NamedTuple):
+    """An application in a framework, with somebody's sessions in some store."""
+
+    framework: str
+    who: str
+    store: str
+
+
 def application() -> Any:
     """Return the application that the environment asks for."""
-    framework, who, store = os.environ["SITE"].split("/")
-    return SITES[framework](who, store)
+    site = Site(*os.environ["SITE"].split("/"))
+    return SITES[site.framework](site.who, site.store)
 
 
 def visit(session: Any, path: str) -> str:
@@ -34,6 +50,8 @@ def visit(session: Any, path: str) -> str:
         session["user_id"] = session["user_id"] % 100 + 257  # always two bytes more than a small number
     elif path == "/read":
         return f"user {session['user_id'] > 0}"
+    elif path == "/value":
+        return str(session["user_id"])
     return "user True"
 
 
@@ -73,6 +91,7 @@ def flask(who: str, store: str) -> Any:
     import flask as library  # noqa: PLC0415  # as above
 
     app = library.Flask(__name__)
+    app.config["PERMANENT_SESSION_LIFETIME"] = LIFETIME
 
     @app.get("/<path:path>")
     def handle(path: str) -> Any:
@@ -87,9 +106,21 @@ def flask(who: str, store: str) -> Any:
     elif who == "Flask-Session":
         from flask_session import Session  # noqa: PLC0415
 
-        app.config.update(SESSION_TYPE="redis", SESSION_REDIS=redis_client())
+        app.config.update(_flask_session(store))
         Session(app)
     return app
+
+
+def _flask_session(store: str) -> dict[str, Any]:
+    """Return Flask-Session's settings for a store."""
+    place = urlsplit(url_of(store))
+    if store == "redis":
+        return {"SESSION_TYPE": "redis", "SESSION_REDIS": redis_client()}
+    if store == "memcached":
+        return {"SESSION_TYPE": "memcached", "SESSION_MEMCACHED": memcached_client(place.port)}
+    from cachelib.file import FileSystemCache  # noqa: PLC0415  # as above
+
+    return {"SESSION_TYPE": "cachelib", "SESSION_CACHELIB": FileSystemCache(cache_dir=place.path, threshold=500)}
 
 
 def django(who: str, store: str) -> Any:
@@ -100,22 +131,65 @@ def django(who: str, store: str) -> Any:
     from django.urls import re_path  # noqa: PLC0415
 
     def handle(request: Any) -> Any:
+        if request.path == "/login" and who != WITHOUT:
+            _log_in(request)
         body = visit(request.session, request.path) if who != WITHOUT else "user True"
         return HttpResponse(body, content_type="text/plain")
 
-    engines = {"sessionbag": "sessionbag_django", "Django": "django.contrib.sessions.backends.cache"}
-    sessions = {"SESSION_ENGINE": engines[who]} if who in engines else {}
-    if who == "sessionbag":
-        sessions["SESSIONBAG"] = url_of(store)
     settings.configure(
         ALLOWED_HOSTS=["*"],
         SECRET_KEY="only here",  # noqa: S106  # nothing is signed with it that matters
         ROOT_URLCONF=type("urls", (), {"urlpatterns": [re_path("", handle)]}),
         MIDDLEWARE=["django.contrib.sessions.middleware.SessionMiddleware"] if who != WITHOUT else [],
-        CACHES={"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": url_of("redis")}},
-        **sessions,
+        INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions"],
+        SESSION_COOKIE_AGE=LIFETIME,
+        **_django_sessions(who, store),
     )
-    return get_wsgi_application()
+    app = get_wsgi_application()
+    _keep_users_out_of_the_database()
+    if (who, store) == ("Django", "sqlite"):
+        from django.core.management import call_command  # noqa: PLC0415
+
+        call_command("migrate", verbosity=0)
+    return app
+
+
+def _django_sessions(who: str, store: str) -> dict[str, Any]:
+    """Return the settings for somebody's sessions in a store."""
+    if who == WITHOUT:
+        return {}
+    if who == "sessionbag":
+        return {"SESSION_ENGINE": "sessionbag_django", "SESSIONBAG": url_of(store)}
+    place, engines = urlsplit(url_of(store)), "django.contrib.sessions.backends"
+    if store == "files":
+        return {"SESSION_ENGINE": f"{engines}.file", "SESSION_FILE_PATH": place.path}
+    if store == "sqlite":
+        options = {"init_command": "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL"}
+        database = {"ENGINE": "django.db.backends.sqlite3", "NAME": place.path, "CONN_MAX_AGE": None}
+        return {"SESSION_ENGINE": f"{engines}.db", "DATABASES": {"default": {**database, "OPTIONS": options}}}
+    if store == "redis":
+        cache: dict[str, Any] = {"BACKEND": "redis.RedisCache", "LOCATION": url_of(store)}
+    else:
+        options = {"no_delay": True, "ignore_exc": True, "max_pool_size": 4, "use_pooling": True}
+        cache = {"BACKEND": "memcached.PyMemcacheCache", "LOCATION": place.netloc, "OPTIONS": options}
+    cache["BACKEND"] = f"django.core.cache.backends.{cache['BACKEND']}"
+    return {"SESSION_ENGINE": f"{engines}.cache", "CACHES": {"default": cache}}
+
+
+def _keep_users_out_of_the_database() -> None:
+    """Let a login note no time in the user's row, so that whatever is asked is asked for the session."""
+    from django.contrib.auth import user_logged_in  # noqa: PLC0415  # as above
+
+    user_logged_in.disconnect(dispatch_uid="update_last_login")
+
+
+def _log_in(request: Any) -> None:
+    """Log a user in who has no row, as Django's own view does it."""
+    from django.contrib.auth import login  # noqa: PLC0415  # the models are there only when Django is set up
+    from django.contrib.auth.models import User  # noqa: PLC0415  # as above
+
+    user = User(pk=7, username="kimbra", password="hash")  # noqa: S106  # made up
+    login(request, user, "django.contrib.auth.backends.ModelBackend")
 
 
 # ASGI

@@ -22,16 +22,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import shutil
 import tempfile
 from contextlib import ExitStack
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgpack
-import redis
 from floors import (
     SERIALIZERS,
     AsyncFloor,
@@ -41,7 +38,6 @@ from floors import (
     BareRedis,
     Floor,
     InThreads,
-    memcached_client,
 )
 from libraries import AsyncSessionbag, Beaker, Django, FlaskSession, Sessionbag, Starsessions
 from measuring import (
@@ -57,8 +53,9 @@ from measuring import (
     stopwatch,
     write,
 )
-from servers import HOST, Place, serving, stay
+from servers import HOST, Place, stay
 from sessionbag import AsyncManagerFactory, ManagerFactory
+from stores import place_of, sweeper_of
 from wire import Traffic, Wire
 
 if TYPE_CHECKING:
@@ -193,25 +190,6 @@ def cells_of(store: str, field: Field, sizes: Sequence[int]) -> Iterator[Cell]:
         for size, kind, contender in itertools.product(sizes, KINDS, everybody):
             if hasattr(contender, kind):
                 yield Cell(store, face, size, kind, contender)
-
-
-def sweeper_of(store: str, place: Place) -> Callable[[], object]:
-    """Return what empties a store."""
-    if store == "redis":
-        return redis.Redis(port=place.port).flushall
-    if store == "memcached":
-        return memcached_client(place.port).flush_all
-    return partial(empty, place.folder)
-
-
-def empty(folder: Path) -> None:
-    """Remove all files below the folders of the contenders, and what folders they made there."""
-    for own in folder.iterdir():
-        for found in own.iterdir():
-            if found.is_dir():
-                shutil.rmtree(found)
-            else:
-                found.unlink()
 
 
 # A turn
@@ -390,7 +368,7 @@ def run(given: Namespace) -> list[dict[str, Any]]:
     with ExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=given.folder, prefix="benchmark-")))
         runner = stack.enter_context(asyncio.Runner())
-        places = {store: _place(store, root, stack, pinned=not given.same_core) for store in given.stores}
+        places = {store: place_of(store, root, stack, pinned=not given.same_core) for store in given.stores}
         sweepers = {store: sweeper_of(store, place) for store, place in places.items()}
         course = Course(runner, sweepers, QUICKLY if given.quick else 1)
         cells: list[Cell] = []
@@ -403,16 +381,6 @@ def run(given: Namespace) -> list[dict[str, Any]]:
         for cell in cells:
             races.setdefault(cell.race, []).append(cell)
         return figures_of(in_turns(races.values(), course.turn, given.rounds), traffic)
-
-
-def _place(store: str, root: Path, stack: ExitStack, *, pinned: bool) -> Place:
-    """Start a store's server. Memcached gets one thread, as Redis has, and memory enough to throw nothing away."""
-    folder = root / store
-    folder.mkdir()
-    if store == "files":
-        return Place(0, folder)
-    more = ["-t", "1", "-m", "512"] if store == "memcached" else []
-    return Place(stack.enter_context(serving(store, *more, pinned=pinned)), folder)
 
 
 def _counted(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sphinx.application import Sphinx
 
-RECORDINGS: Final = ("per-request", "steps", "scale", "over-http")
+RECORDINGS: Final = ("per-request", "steps", "scale", "frameworks", "over-http")
 
 
 class FromFigures(SphinxDirective):

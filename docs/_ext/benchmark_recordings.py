@@ -13,6 +13,8 @@ OURS: Final = "sessionbag"
 PEERS: Final = ("Flask-Session", "Django", "Beaker", "starsessions")
 NONE: Final = "no sessions"
 STORES: Final = {"redis": "Redis", "memcached": "memcached", "files": "Files"}
+DATABASES: Final = {"sqlite": "SQLite"}
+"""What besides these keeps sessions in a framework."""
 
 
 class MissingFigures(Exception):

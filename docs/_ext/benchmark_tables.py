@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from benchmark_panels import site_of
-from benchmark_recordings import OURS, PEERS, STORES, recorded, short, size_of
+from benchmark_recordings import DATABASES, NONE, OURS, PEERS, STORES, recorded, short, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -93,6 +93,29 @@ def _steps(folder: Path) -> Table:
 
 def _ratio_of(ratio: float | None) -> str:
     return ABSENT if ratio is None else f"{ratio:.2f}"
+
+
+def _framework_table(folder: Path, framework: str) -> Table:
+    """Return what requests through a framework took, beside those without sessions, and what the store was asked."""
+    figures = recorded(folder, "frameworks").where(framework=framework)
+    asks_a_database = any(each["statements"] is not None for each in figures)
+    rows = []
+    for each in figures:
+        quartiles = f"{short(each['low_us'])} to {short(each['high_us'])}"
+        times = (short(each["median_us"]), quartiles, _ratio_of(None if each["who"] == NONE else each["ratio"]))
+        asked = (each["round_trips"], *([each["statements"]] if asks_a_database else []))
+        rows.append((f"{each['kind']}: {_sessions_of(each)}", *times, *map(_count, asked)))
+    head = ("", "median, µs", "quartiles, µs", "ratio to no sessions", "round trips")
+    return Table((*head, "SQL statements") if asks_a_database else head, rows)
+
+
+def _sessions_of(each: dict[str, Any]) -> str:
+    """Return whose sessions a request to a framework had, and where they are."""
+    return each["who"] if each["who"] == NONE else f"{each['who']}, {_store_of(each)}"
+
+
+def _store_of(each: dict[str, Any]) -> str:
+    return {**STORES, **DATABASES}[each["store"]]
 
 
 def _http_table(folder: Path) -> Table:
@@ -206,6 +229,21 @@ def _ahead(each: dict[str, Any], ours: dict[str, Any]) -> tuple[str, ...]:
     return (place, each["who"], short(each["median_us"]), short(ours["median_us"]), trips, apart)
 
 
+def _behind_frameworks(folder: Path) -> Table:
+    """Return where a request through a framework took less time with another library than with sessionbag."""
+    frameworks = recorded(folder, "frameworks")
+    rows = []
+    for each in frameworks.figures:
+        if each["who"] in PEERS:
+            same = {name: each[name] for name in ("framework", "store", "kind")}
+            [ours] = frameworks.where(who=OURS, **same)
+            if each["median_us"] < ours["median_us"]:
+                apart = "apart" if each["high_us"] < ours["low_us"] else "overlap"
+                place = f"{each['framework']}, {_store_of(each)}: {each['kind']}"
+                rows.append((place, each["who"], short(each["median_us"]), short(ours["median_us"]), apart))
+    return Table(("", "who", "theirs, µs", "sessionbag, µs", "quartiles"), rows)
+
+
 def _behind_http(folder: Path) -> Table:
     """Return where another library lost fewer requests per second than sessionbag in the same framework."""
     over_http = recorded(folder, "over-http")
@@ -225,12 +263,15 @@ TABLES: Final[dict[str, Callable[[Path], Table]]] = {
     "round-trips": _traffic,
     "floor": _floor,
     "steps": _steps,
+    "flask": lambda folder: _framework_table(folder, "Flask"),
+    "django": lambda folder: _framework_table(folder, "Django"),
     "over-http": _http_table,
     "room": _room,
     "discovery": _discovery,
     "import": _import,
     "aims": _aims,
     "behind": _behind,
+    "behind-frameworks": _behind_frameworks,
     "behind-over-http": _behind_http,
 }
 """The tables by their names in the guide."""

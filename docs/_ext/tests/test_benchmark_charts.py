@@ -12,7 +12,7 @@ import pytest
 from benchmark_drawing import COLOURS, drawn
 from benchmark_panels import CHARTS, Bar, Bars, Line, Lines, Spot
 from benchmark_recordings import MissingFigures, notes, recorded, short
-from benchmark_tables import TABLES
+from benchmark_tables import ABSENT, TABLES
 
 EXTENSIONS = Path(__file__).resolve().parents[1]
 RECORDED = EXTENSIONS.parent / "benchmark"
@@ -145,6 +145,46 @@ def test_others_are_listed_exactly_where_they_are_ahead(tmp_path):
         ("Redis, sync, 1 KiB: read", "Django", "apart"),
         ("Redis, sync, 1 KiB: read", "Flask-Session", "overlap"),
     ]
+
+
+def through(who, median=100.0, **given):
+    return {
+        "framework": "Django",
+        "store": "redis",
+        "who": who,
+        "kind": "read",
+        "median_us": median,
+        "low_us": median - 5,
+        "high_us": median + 5,
+        "ratio": median / 50,
+        "round_trips": 1.0,
+        "statements": None,
+        **given,
+    }
+
+
+def test_a_framework_is_shown_with_its_floor_and_what_its_stores_were_asked(tmp_path):
+    floor = through("no sessions", 50.0, store=None, ratio=1.0, round_trips=None)
+    in_a_database = through("Django", 200.0, store="sqlite", kind="login", round_trips=None, statements=10.0)
+    flask = through("sessionbag", framework="Flask")
+    record(tmp_path, "frameworks", [floor, through("sessionbag"), in_a_database, flask])
+
+    table = TABLES["django"](tmp_path)
+
+    assert table.head[-2:] == ("round trips", "SQL statements")
+    assert table.rows == [
+        ("read: no sessions", "50", "45 to 55", ABSENT, ABSENT, ABSENT),
+        ("read: sessionbag, Redis", "100", "95 to 105", "2.00", "1", ABSENT),
+        ("login: Django, SQLite", "200", "195 to 205", "4.00", ABSENT, "10"),
+    ]
+    assert TABLES["flask"](tmp_path).head[-1] == "round trips"
+
+
+def test_others_are_listed_where_they_are_ahead_in_the_same_framework_on_the_same_store(tmp_path):
+    ours = [through("sessionbag"), through("sessionbag", store="files")]
+    record(tmp_path, "frameworks", [*ours, through("Django", 50.0), through("Django", 110.0, store="files")])
+
+    assert TABLES["behind-frameworks"](tmp_path).rows == [("Django, Redis: read", "Django", "50", "100", "apart")]
 
 
 def test_an_aim_that_is_missed_comes_first_and_says_so(tmp_path):
