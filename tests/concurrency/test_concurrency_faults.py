@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import full_disk
 import pytest
+from deployments import PATIENT
 from outages import NETWORKED, QUICK, Application, count, freeze_once, look
 from redis_servers import SERVICE
 from servers import HOST, wait_until
@@ -192,12 +193,13 @@ def finish(writers):
 
 def test_a_failover_in_the_middle_of_a_request(sentinel_set):
     """The primary dies between the read and the save: the request ends, and the new primary serves the next ones."""
-    options = {"sentinels": sentinel_set.addresses, "service_name": SERVICE, "wait_replicas": 2, **QUICK}
-    with ManagerFactory(adapter="redis", options=options) as factory:
+    options = {"sentinels": sentinel_set.addresses, "service_name": SERVICE, "wait_replicas": 2}
+    with ManagerFactory(adapter="redis", options={**options, **PATIENT, "wait_timeout": 20.0}) as factory:
         session = factory.new_instance()
         session.update(n=1, kept="before")
         session.close()
         session_id = session.cookie_change().session_id
+    with ManagerFactory(adapter="redis", options=options) as factory:
         flying = factory.new_instance(session_id)
         flying.modify("n", lambda n: n + 1)
 

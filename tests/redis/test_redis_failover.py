@@ -24,6 +24,7 @@ from sessionbag_redis._steps import Address, Refusal
 TTL = 600
 ROUNDS = 3 if os.environ.get("SESSIONBAG_SOAK") else 1
 SHORT = {"timeout": 0.5, "connect_timeout": 0.5}
+PATIENT = {"timeout": 20.0, "connect_timeout": 20.0, "wait_timeout": 20.0}
 
 
 def body(data):
@@ -287,13 +288,13 @@ def test_slots_that_move_are_followed(open_store, redis_cluster):
 
 def test_sessions_survive_a_fail_over(sentinel_set):
     """An application sees `StoreUnavailable` for as long as there is no primary, and its sessions afterwards."""
-    options = {**sentinel_set.options, **SHORT, "prefix": f"{secrets.token_hex(4)}-"}
-    with ManagerFactory(adapter="redis", options={**options, "wait_replicas": 2}) as factory:
+    options = {**sentinel_set.options, "prefix": f"{secrets.token_hex(4)}-"}
+    with ManagerFactory(adapter="redis", options={**options, **PATIENT, "wait_replicas": 2}) as factory:
         visitor = factory.new_instance()  # on both replicas, whichever of them is elected
         visitor["cart"] = ["tea"]
         visitor_id = visitor.get_id()
         visitor.close()
-    with ManagerFactory(adapter="redis", options=options) as factory:
+    with ManagerFactory(adapter="redis", options={**options, **SHORT}) as factory:
         sentinel_set.primary().kill()
         outcomes = []
 
