@@ -8,6 +8,7 @@ import struct
 import time
 import warnings
 from dataclasses import replace
+from types import MappingProxyType
 from uuid import UUID
 
 import flask_session
@@ -455,7 +456,8 @@ def test_two_requests_at_once_on_the_way_back_are_two_sessions_there(store):
     assert second.get("/").json == {"user": "ada", "cart": {"grid": 2}, "count": 2}
 
 
-def test_an_old_session_and_a_message_with_markup_come_along_on_the_way_back(store):
+@pytest.mark.parametrize("kind", [dict, MappingProxyType])
+def test_an_old_session_and_a_message_with_markup_come_along_on_the_way_back(store, kind):
     """The way back is told where the sessions are and nothing else, as long as Flask's settings decide the rest."""
     here = site(SESSIONBAG_ADAPTER=store)
     SessionBag(here)
@@ -465,7 +467,7 @@ def test_an_old_session_and_a_message_with_markup_come_along_on_the_way_back(sto
         begun.update(user="ada", _flashes=[("message", Markup("<b>welcome</b>"))])
         session_id = begun.get_id()
     there = site()
-    there.session_interface = ReturningInterface(there.session_interface, {"adapter": store})
+    there.session_interface = ReturningInterface(there.session_interface, kind({"adapter": store}))
     back = there.test_client()
     back.bring(session_id)
 

@@ -86,11 +86,12 @@ class FormerSessions:
         self, app: Flask, brought: list[tuple[Reader, str]], manager: Manager, concurrency: Concurrency | None
     ) -> None:
         for reader, value in brought:
-            session_id = self._id_for(app, reader, value)
+            is_one_visitors = self._is_one_visitors(app, reader, value)
+            session_id = _derived("session", value) if is_one_visitors else secrets.token_hex(32)
             manager.set_id(session_id)
             if not manager.start(concurrency):
                 return  # sessions are switched off, or it is too late
-            if manager.info().is_new and self._begin(app, reader, value, session_id):
+            if manager.info().is_new and self._begin(app, reader, value, session_id, once=is_one_visitors):
                 manager.abort()
                 manager.set_id(session_id)
                 manager.start(concurrency)
@@ -102,19 +103,17 @@ class FormerSessions:
             manager.abort()
         manager.start(concurrency)
 
-    def _id_for(self, app: Flask, reader: Reader, value: str) -> str:
-        """Return the id to take a session over with: the same one each time, where a cookie is surely one visitor's."""
-        if getattr(reader, "keeps_data_in_the_cookie", False):
-            data = reader.load(app, value) or {}
-            if all(data.get(key) is None for key in self._login_keys):
-                return secrets.token_hex(32)
-        return _derived("session", value)
+    def _is_one_visitors(self, app: Flask, reader: Reader, value: str) -> bool:
+        """Say whether a cookie is surely one visitor's, so that all requests with it are to find the same session."""
+        if not getattr(reader, "keeps_data_in_the_cookie", False):
+            return True
+        data = reader.load(app, value) or {}
+        return any(data.get(key) is not None for key in self._login_keys)
 
-    def _begin(self, app: Flask, reader: Reader, value: str, session_id: str) -> bool:
-        """Store what a cookie leads to as a session with this id, unless that was done before."""
+    def _begin(self, app: Flask, reader: Reader, value: str, session_id: str, *, once: bool) -> bool:
+        """Store what a cookie leads to as a session with this id; ``once``: unless that was done before."""
         note = _derived("used", value)
-        is_one_visitors = session_id == _derived("session", value)
-        if is_one_visitors and self._is_noted(note):
+        if once and self._is_noted(note):
             return False
         data = reader.load(app, value)
         if not data:
@@ -124,7 +123,7 @@ class FormerSessions:
         except (SerializationError, SessionTooLarge) as error:
             logger.warning("A session from before could not be taken over: %s", error)
             return False
-        if is_one_visitors:
+        if once:
             self._store(note, {"used": True}, lifetime=self._lifetime, absolute_lifetime=None)
         return True
 

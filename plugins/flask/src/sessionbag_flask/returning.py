@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from flask import g, request
@@ -13,7 +14,7 @@ from sessionbag_flask.serializer import FlaskSerializer
 from sessionbag_flask.session import PERMANENT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from flask import Flask, Request, Response
     from flask.sessions import SessionMixin
@@ -80,6 +81,6 @@ class ReturningInterface(SessionInterface):
 def _factory_of(sessions: ManagerFactory | str | Mapping[str, object]) -> ManagerFactory:
     """Return the factory that reads what `SessionBag` wrote, which goes by Flask's defaults and not by the core's."""
     config = {"adapter": sessions} if isinstance(sessions, str) else sessions
-    if not isinstance(config, dict):
+    if not isinstance(config, Mapping):
         return factory_of(ManagerFactory, config)
     return ManagerFactory.from_config(config, defaults={"absolute_lifetime": None, "serializer": FlaskSerializer()})
